@@ -1,0 +1,1 @@
+fn main() { println!("kcoro {}", env!("CARGO_PKG_VERSION")); }

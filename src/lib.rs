@@ -1,0 +1,8 @@
+//! Stackful coroutines with hand-written context switches, a safe work-stealing scheduler, tickets
+//! that correlate every wait with its completion, channels and select.
+
+#[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+compile_error!("kcoro supports x86_64 and aarch64 Linux; this target has no context switch yet");
+
+#[allow(dead_code, unused_imports)]
+mod prim;
