@@ -1,1 +1,5 @@
-fn main() { println!("kcoro {}", env!("CARGO_PKG_VERSION")); }
+//! The `kcoro` program.
+
+fn main() {
+    println!("kcoro {}", env!("CARGO_PKG_VERSION"));
+}
