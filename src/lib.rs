@@ -6,3 +6,6 @@ compile_error!("kcoro supports x86_64 and aarch64 Linux; this target has no cont
 
 #[allow(dead_code, unused_imports)]
 mod prim;
+#[cfg(not(loom))]
+#[allow(dead_code, reason = "the layers above land one by one")]
+mod sys;

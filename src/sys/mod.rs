@@ -1,0 +1,3 @@
+//! The system below: the only directory that names libc or a sanitizer's run-time.
+
+pub(crate) mod fiber;
