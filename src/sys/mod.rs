@@ -1,4 +1,32 @@
 //! The system below: the only directory that names libc or a sanitizer's run-time.
+//!
+//! Each file wraps one subject in functions that take and return plain Rust types. Nothing here
+//! keeps state beyond what the kernel call itself needs, except the saved signal handlers.
+//!
+//! # Invariants
+//!
+//! 1. No libc type or constant appears in a signature.
+//! 2. A failed call of the kernel returns an [`Errno`]; nothing here panics.
+//!
+//! # Who calls this, and what it may call
+//!
+//! Any layer, from threads and coroutines. It calls nothing but libc and `prim`.
 
 pub(crate) mod clock;
 pub(crate) mod fiber;
+pub(crate) mod limits;
+pub(crate) mod memory;
+
+/// An error number of the kernel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Errno(pub(crate) i32);
+
+impl Errno {
+    /// Out of memory, address space or mappings.
+    pub(crate) const NO_MEMORY: Errno = Errno(libc::ENOMEM);
+
+    /// The error of the libc call that has just failed on this thread.
+    pub(crate) fn last() -> Errno {
+        Errno(std::io::Error::last_os_error().raw_os_error().unwrap_or(0))
+    }
+}

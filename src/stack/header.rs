@@ -1,0 +1,120 @@
+//! The line at the top of each stack that says whose it is.
+//!
+//! The overflow report reads it from a signal handler, in the middle of anything, so every field
+//! that changes is a single relaxed word. Tearing is harmless: a name is only ever handed to the
+//! kernel as an address range, which answers a bad one with an error.
+//!
+//! # Invariants
+//!
+//! 1. `id` is 0 while no coroutine owns the stack; then the other label fields mean nothing.
+//! 2. `location` is null or a `&'static Location`.
+
+use super::class::Class;
+use crate::prim::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::panic::Location;
+use std::ptr::{self, NonNull};
+
+/// The length of a cache line, the unit of colours.
+pub(super) const LINE: usize = 64;
+
+/// How many different distances from the slot's end a header has.
+///
+/// Half a page of colours leaves the other half of the top page to the first frames.
+const COLOURS: usize = 32;
+
+/// One cache line at the coloured top of a stack.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub(super) struct Header {
+    id: AtomicU64,
+    name: AtomicPtr<u8>,
+    name_len: AtomicUsize,
+    location: AtomicPtr<Location<'static>>,
+    base: NonNull<u8>,
+    index: u32,
+    class: Class,
+}
+
+const _: () = assert!(size_of::<Header>() == LINE);
+
+/// What the overflow report learns about the coroutine on a stack.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Label {
+    /// The coroutine's number, never 0.
+    pub(super) id: u64,
+    /// Where its name was when it was set; possibly stale, to be read by the kernel only.
+    pub(super) name: *const u8,
+    /// The length of the name, 0 if it has none.
+    pub(super) name_len: usize,
+    /// Where the coroutine was spawned.
+    pub(super) location: Option<&'static Location<'static>>,
+}
+
+impl Header {
+    /// A header without a label.
+    pub(super) fn new(base: NonNull<u8>, index: u32, class: Class) -> Header {
+        Header {
+            id: AtomicU64::new(0),
+            name: AtomicPtr::new(ptr::null_mut()),
+            name_len: AtomicUsize::new(0),
+            location: AtomicPtr::new(ptr::null_mut()),
+            base,
+            index,
+            class,
+        }
+    }
+
+    /// How far a header begins below the end of its slot, in bytes.
+    ///
+    /// Neighbouring slots differ, so that neither headers nor control blocks nor first frames of
+    /// many coroutines compete for the same sets of the first-level cache.
+    #[inline]
+    pub(super) fn distance_from_end(index: u32) -> usize {
+        (index as usize % COLOURS) * LINE + size_of::<Header>()
+    }
+
+    #[inline(always)]
+    pub(super) fn base(&self) -> NonNull<u8> {
+        self.base
+    }
+
+    #[inline(always)]
+    pub(super) fn index(&self) -> u32 {
+        self.index
+    }
+
+    #[inline(always)]
+    pub(super) fn class(&self) -> Class {
+        self.class
+    }
+
+    /// Names the coroutine that owns the stack from now on.
+    #[inline(always)]
+    pub(super) fn set_label(&self, id: u64, name: Option<&str>, at: &'static Location<'static>) {
+        self.location.store(ptr::from_ref(at).cast_mut(), Ordering::Relaxed);
+        if let Some(name) = name {
+            self.name.store(name.as_ptr().cast_mut(), Ordering::Relaxed);
+        }
+        self.name_len.store(name.map_or(0, str::len), Ordering::Relaxed);
+        self.id.store(id, Ordering::Relaxed);
+    }
+
+    /// Forgets the owner.
+    #[inline(always)]
+    pub(super) fn clear_label(&self) {
+        self.id.store(0, Ordering::Relaxed);
+    }
+
+    /// The owner, if there is one.
+    pub(super) fn label(&self) -> Option<Label> {
+        let id = self.id.load(Ordering::Relaxed);
+        let location = self.location.load(Ordering::Relaxed);
+        (id != 0).then(|| Label {
+            id,
+            name: self.name.load(Ordering::Relaxed),
+            name_len: self.name_len.load(Ordering::Relaxed),
+            // SAFETY: null or a `&'static Location` (invariant 2).
+            location: unsafe { location.as_ref() },
+        })
+    }
+}

@@ -1,0 +1,178 @@
+//! Address space: reserving it, guarding parts of it, giving its pages back.
+//!
+//! A reservation is private, anonymous, not counted against the commit limit where the kernel
+//! allows that, and never backed by huge pages: one touched byte costs one page.
+//!
+//! # Invariants
+//!
+//! 1. Memory that [`reserve`] returned stays mapped until [`unmap`].
+//! 2. A guard survives [`discard`], whichever way it was installed.
+//!
+//! # Who calls this, and what it may call
+//!
+//! The stack arena on its slow paths, the signal code once per thread. Every function is a system
+//! call or two; [`page_size`] is one after the first call.
+//!
+//! Source: madvise(2), mincore(2); `MADV_GUARD_INSTALL` is in Linux since 6.13.
+
+use super::Errno;
+use crate::prim::{AtomicUsize, Ordering};
+use std::ptr::NonNull;
+
+/// `MADV_GUARD_INSTALL`: page-table markers that fault, without a mapping of their own.
+const MADV_GUARD_INSTALL: i32 = 102;
+
+/// `MADV_POPULATE_READ`: faults pages in and reports a fault as an error.
+const MADV_POPULATE_READ: i32 = 22;
+
+/// The guard, in bytes, that code of other compilers may need below a large stack.
+///
+/// C compilers for aarch64 probe a large frame once per 64 KiB; on x86_64 once per 4 KiB.
+pub(crate) const FOREIGN_GUARD: usize = if cfg!(target_arch = "aarch64") { 65536 } else { 4096 };
+
+/// The size of a page in bytes: 4, 16 or 64 KiB.
+#[inline]
+pub(crate) fn page_size() -> usize {
+    static PAGE_SIZE: AtomicUsize = AtomicUsize::new(0);
+    match PAGE_SIZE.load(Ordering::Relaxed) {
+        0 => {
+            // SAFETY: `sysconf` has no preconditions.
+            let answer = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+            let size = usize::try_from(answer).ok().filter(|size| size.is_power_of_two());
+            let size = size.unwrap_or(4096);
+            PAGE_SIZE.store(size, Ordering::Relaxed);
+            size
+        }
+        size => size,
+    }
+}
+
+/// Reserves `bytes` (a multiple of the page size) of zeroed, readable and writable memory.
+///
+/// The memory is exempt from `mlockall(MCL_FUTURE)`: a reservation is far larger than what will
+/// be touched, and locked memory cannot carry page-table guards.
+///
+/// # Errors
+///
+/// The kernel's, usually [`Errno::NO_MEMORY`].
+pub(crate) fn reserve(bytes: usize) -> Result<NonNull<u8>, Errno> {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_STACK;
+    // SAFETY: a new mapping at an address of the kernel's choice affects no existing memory.
+    let address = unsafe { libc::mmap(std::ptr::null_mut(), bytes, libc::PROT_NONE, flags, -1, 0) };
+    if address == libc::MAP_FAILED {
+        return Err(Errno::last());
+    }
+    // It begins inaccessible, so that `mlockall(MCL_FUTURE)` has not faulted it in by the time it
+    // is unlocked. Neither advice can fail in a way that matters.
+    // SAFETY: the range is the mapping just made, which nobody else knows.
+    unsafe {
+        libc::munlock(address, bytes);
+        libc::madvise(address, bytes, libc::MADV_NOHUGEPAGE);
+    }
+    // SAFETY: as above.
+    if unsafe { libc::mprotect(address, bytes, libc::PROT_READ | libc::PROT_WRITE) } != 0 {
+        let error = Errno::last();
+        // SAFETY: as above.
+        unsafe { libc::munmap(address, bytes) };
+        return Err(error);
+    }
+    NonNull::new(address.cast::<u8>()).ok_or(Errno::NO_MEMORY)
+}
+
+/// Unmaps a reservation.
+///
+/// # Safety
+///
+/// The range came from [`reserve`] as a whole, and nothing in it is used any more.
+pub(crate) unsafe fn unmap(address: NonNull<u8>, bytes: usize) {
+    // SAFETY: the caller owns the whole range and has no use for it.
+    unsafe { libc::munmap(address.as_ptr().cast(), bytes) };
+}
+
+/// Makes every access to the range fault, without a mapping of its own.
+///
+/// A success here may still be a kernel that ignores advice it does not know; see
+/// [`guard_in_place`].
+///
+/// # Safety
+///
+/// The range is whole pages of one reservation, and nothing in it is used.
+///
+/// # Errors
+///
+/// The kernel's: it is older than 6.13, or the memory is locked.
+pub(crate) unsafe fn install_guard(address: NonNull<u8>, bytes: usize) -> Result<(), Errno> {
+    // SAFETY: the caller owns the range and nothing in it is used.
+    unsafe { advise(address, bytes, MADV_GUARD_INSTALL) }
+}
+
+/// Whether an access to the range would fault, found out without one.
+///
+/// Emulators and sandboxes accept advice that they ignore, so that only the effect tells.
+///
+/// # Safety
+///
+/// The range is whole pages of one reservation.
+pub(crate) unsafe fn guard_in_place(address: NonNull<u8>, bytes: usize) -> bool {
+    // SAFETY: reading pages in changes nothing that a program can see.
+    let populated = unsafe { advise(address, bytes, MADV_POPULATE_READ) };
+    populated == Err(Errno(libc::EFAULT))
+}
+
+/// Makes every access to the range fault, at the price of two more mappings.
+///
+/// # Safety
+///
+/// The range is whole pages of one reservation, and nothing in it is used.
+///
+/// # Errors
+///
+/// The kernel's: [`Errno::NO_MEMORY`] when the process has `vm.max_map_count` mappings.
+pub(crate) unsafe fn protect(address: NonNull<u8>, bytes: usize) -> Result<(), Errno> {
+    // SAFETY: the caller owns the range and nothing in it is used.
+    match unsafe { libc::mprotect(address.as_ptr().cast(), bytes, libc::PROT_NONE) } {
+        0 => Ok(()),
+        _ => Err(Errno::last()),
+    }
+}
+
+/// Gives the pages of the range back; it reads as zeros afterwards. Guards stay.
+///
+/// # Safety
+///
+/// The range is whole pages of reservations, and nothing in it is used.
+///
+/// # Errors
+///
+/// The kernel's: the memory is locked. Nothing has changed then.
+pub(crate) unsafe fn discard(address: NonNull<u8>, bytes: usize) -> Result<(), Errno> {
+    // SAFETY: the caller owns the range and nothing in it is used.
+    unsafe { advise(address, bytes, libc::MADV_DONTNEED) }
+}
+
+/// Writes for each page from `address` on whether it is resident: bit 0 of its byte.
+///
+/// `address` is page aligned, and `pages` has one byte for each page asked about.
+///
+/// # Errors
+///
+/// The kernel's: part of the range is not mapped.
+pub(crate) fn residency(address: NonNull<u8>, pages: &mut [u8]) -> Result<(), Errno> {
+    let bytes = pages.len() * page_size();
+    // SAFETY: the call reads no memory of the range; `pages` holds one byte for each page.
+    match unsafe { libc::mincore(address.as_ptr().cast(), bytes, pages.as_mut_ptr()) } {
+        0 => Ok(()),
+        _ => Err(Errno::last()),
+    }
+}
+
+/// # Safety
+///
+/// Those of the advice.
+unsafe fn advise(address: NonNull<u8>, bytes: usize, advice: i32) -> Result<(), Errno> {
+    // SAFETY: passed on to the caller.
+    match unsafe { libc::madvise(address.as_ptr().cast(), bytes, advice) } {
+        0 => Ok(()),
+        _ => Err(Errno::last()),
+    }
+}
