@@ -35,6 +35,9 @@ static KIND: AtomicU8 = AtomicU8::new(UNKNOWN);
 /// Guards that have a mapping of their own.
 static MAPPED: AtomicUsize = AtomicUsize::new(0);
 
+/// `vm.max_map_count` when it was read last.
+static LIMIT: AtomicUsize = AtomicUsize::new(0);
+
 /// Mappings left to the rest of the process.
 const RESERVE: usize = 2048;
 
@@ -54,6 +57,12 @@ pub(super) fn kind() -> GuardKind {
             kind
         }
     }
+}
+
+/// Behaves from now on as on a kernel without page-table guards.
+#[cfg(test)]
+pub(super) fn use_mappings() {
+    KIND.store(MAPPING, Ordering::Relaxed);
 }
 
 /// The number of guards that have a mapping of their own.
@@ -77,11 +86,21 @@ pub(super) fn install(slot: Slot) -> Result<(), StackError> {
     install_mapping(slot, bytes)
 }
 
+/// How many guards `limit` mappings allow.
+fn most(limit: usize) -> usize {
+    limit.saturating_sub(RESERVE) / 2
+}
+
 #[cold]
 fn install_mapping(slot: Slot, bytes: usize) -> Result<(), StackError> {
-    let limit = limits::max_map_count().unwrap_or(DEFAULT_MAX_MAP_COUNT);
     let guarded = MAPPED.fetch_add(1, Ordering::Relaxed);
-    let result = if guarded >= limit.saturating_sub(RESERVE) / 2 {
+    let mut limit = LIMIT.load(Ordering::Relaxed);
+    if guarded >= most(limit) {
+        // Unknown so far, or raised since.
+        limit = limits::max_map_count().unwrap_or(DEFAULT_MAX_MAP_COUNT);
+        LIMIT.store(limit, Ordering::Relaxed);
+    }
+    let result = if guarded >= most(limit) {
         Err(Errno::NO_MEMORY)
     } else {
         // SAFETY: as in `install`.

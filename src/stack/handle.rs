@@ -114,6 +114,18 @@ impl Stack {
         self.header().set_label(id, name, at);
     }
 
+    /// A label whose name has been freed.
+    #[cfg(test)]
+    pub(super) fn set_stale_label(
+        &self,
+        id: u64,
+        name: NonNull<u8>,
+        len: usize,
+        at: &'static Location<'static>,
+    ) {
+        self.header().set_stale_label(id, name, len, at);
+    }
+
     #[inline(always)]
     pub(super) fn clear_label(&self) {
         self.header().clear_label();

@@ -99,22 +99,44 @@ impl Header {
         self.id.store(id, Ordering::Relaxed);
     }
 
+    /// A label whose name has been freed.
+    #[cfg(test)]
+    pub(super) fn set_stale_label(
+        &self,
+        id: u64,
+        name: NonNull<u8>,
+        len: usize,
+        at: &'static Location<'static>,
+    ) {
+        self.set_label(id, None, at);
+        self.name.store(name.as_ptr(), Ordering::Relaxed);
+        self.name_len.store(len, Ordering::Relaxed);
+    }
+
     /// Forgets the owner.
     #[inline(always)]
     pub(super) fn clear_label(&self) {
         self.id.store(0, Ordering::Relaxed);
     }
 
-    /// The owner, if there is one.
-    pub(super) fn label(&self) -> Option<Label> {
-        let id = self.id.load(Ordering::Relaxed);
-        let location = self.location.load(Ordering::Relaxed);
-        (id != 0).then(|| Label {
-            id,
-            name: self.name.load(Ordering::Relaxed),
-            name_len: self.name_len.load(Ordering::Relaxed),
-            // SAFETY: null or a `&'static Location` (invariant 2).
-            location: unsafe { location.as_ref() },
-        })
+    /// The owner of the stack whose header is at `header`, if there is one.
+    ///
+    /// # Safety
+    ///
+    /// `header` is aligned and valid for reads, and what it points to is a header or zeros.
+    pub(super) unsafe fn label_at(header: *const Header) -> Option<Label> {
+        // SAFETY:
+        // - The fields are read one by one, without a reference to a whole header: zeros are none,
+        //   as its `base` is not null.
+        // - `location` is null or a `&'static Location` (invariant 2).
+        unsafe {
+            let id = (*header).id.load(Ordering::Relaxed);
+            (id != 0).then(|| Label {
+                id,
+                name: (*header).name.load(Ordering::Relaxed),
+                name_len: (*header).name_len.load(Ordering::Relaxed),
+                location: (*header).location.load(Ordering::Relaxed).as_ref(),
+            })
+        }
     }
 }

@@ -35,14 +35,17 @@
 //! few instructions; everything else may lock the pool, allocate and make system calls. Nothing
 //! here suspends.
 
+mod altstack;
 mod cache;
 mod class;
 mod guard;
 mod handle;
 mod header;
+mod overflow;
 mod pool;
 mod region;
 
+pub(crate) use altstack::ThreadAltStack;
 pub(crate) use cache::StackCache;
 pub(crate) use class::StackSize;
 pub(crate) use guard::GuardKind;

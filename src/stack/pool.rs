@@ -138,6 +138,12 @@ fn give_back(class: Class, mut slots: Vec<Slot>) {
     POOLS[class.index()].lock().cold.append(&mut slots);
 }
 
+/// The number of warm stacks of a class.
+#[cfg(test)]
+pub(super) fn warm_count(class: Class) -> usize {
+    POOLS[class.index()].lock().warm.len()
+}
+
 /// Counts a stack that was given up for good.
 pub(super) fn count_leak() {
     LEAKED.fetch_add(1, Ordering::Relaxed);

@@ -11,10 +11,11 @@
 //! 3. A slot is carved once.
 
 use super::class::Class;
+use super::overflow;
 use crate::error::StackError;
-use crate::prim::{AtomicUsize, Mutex, Ordering};
+use crate::prim::{AtomicPtr, AtomicUsize, Mutex, Ordering};
 use crate::sys::{Errno, limits, memory};
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 
 /// The first region of a class, in bytes, unless one slot is larger.
 const FIRST_BYTES: usize = 64 << 20;
@@ -45,18 +46,21 @@ unsafe impl Send for Slot {}
 
 #[derive(Debug)]
 struct Entry {
-    base: AtomicUsize,
+    base: AtomicPtr<u8>,
     bytes: AtomicUsize,
     shift: AtomicUsize,
     guard: AtomicUsize,
+    /// The number of the first slot among those of its class.
+    first: AtomicUsize,
 }
 
 static TABLE: [Entry; REGIONS] = [const {
     Entry {
-        base: AtomicUsize::new(0),
+        base: AtomicPtr::new(ptr::null_mut()),
         bytes: AtomicUsize::new(0),
         shift: AtomicUsize::new(0),
         guard: AtomicUsize::new(0),
+        first: AtomicUsize::new(0),
     }
 }; REGIONS];
 static COUNT: AtomicUsize = AtomicUsize::new(0);
@@ -66,13 +70,13 @@ static APPEND: Mutex<()> = Mutex::new(());
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Found {
     /// The lowest address of the slot.
-    pub(super) base: usize,
+    pub(super) base: *mut u8,
     /// The size of the slot in bytes.
     pub(super) bytes: usize,
     /// The size of its guard in bytes.
     pub(super) guard: usize,
-    /// The number among the slots of its region.
-    pub(super) ordinal: usize,
+    /// The number among the slots of its class.
+    pub(super) index: u32,
 }
 
 /// The slot around `address`, if it is in any region. Async-signal-safe.
@@ -81,15 +85,19 @@ pub(super) fn find(address: usize) -> Option<Found> {
     let count = COUNT.load(Ordering::Acquire);
     TABLE.iter().take(count).find_map(|entry| {
         let base = entry.base.load(Ordering::Relaxed);
-        let offset = address.checked_sub(base)?;
+        let offset = address.checked_sub(base.addr())?;
         if offset >= entry.bytes.load(Ordering::Relaxed) {
             return None;
         }
         let shift = entry.shift.load(Ordering::Relaxed);
         let ordinal = offset >> shift;
-        let base = base + (ordinal << shift);
-        let guard = entry.guard.load(Ordering::Relaxed);
-        Some(Found { base, bytes: 1 << shift, guard, ordinal })
+        let index = entry.first.load(Ordering::Relaxed) + ordinal;
+        Some(Found {
+            base: base.wrapping_add(ordinal << shift),
+            bytes: 1 << shift,
+            guard: entry.guard.load(Ordering::Relaxed),
+            index: index as u32,
+        })
     })
 }
 
@@ -153,7 +161,7 @@ impl Carver {
         loop {
             match memory::reserve(bytes) {
                 Ok(base) => {
-                    append(base, bytes, class)?;
+                    append(base, bytes, class, self.carved)?;
                     self.reserved += bytes;
                     return Ok((base, bytes / least));
                 }
@@ -165,18 +173,20 @@ impl Carver {
 }
 
 /// Enters a region into the table, or unmaps it.
-fn append(base: NonNull<u8>, bytes: usize, class: Class) -> Result<(), StackError> {
+fn append(base: NonNull<u8>, bytes: usize, class: Class, first: u32) -> Result<(), StackError> {
     let _serial = APPEND.lock();
+    overflow::install();
     let count = COUNT.load(Ordering::Relaxed);
     let Some(entry) = TABLE.get(count) else {
         // SAFETY: reserved by the caller just now and not used yet.
         unsafe { memory::unmap(base, bytes) };
         return Err(StackError::Regions { limit: REGIONS });
     };
-    entry.base.store(base.addr().get(), Ordering::Relaxed);
+    entry.base.store(base.as_ptr(), Ordering::Relaxed);
     entry.bytes.store(bytes, Ordering::Relaxed);
     entry.shift.store(class.shift() as usize, Ordering::Relaxed);
     entry.guard.store(class.guard_bytes(), Ordering::Relaxed);
+    entry.first.store(first as usize, Ordering::Relaxed);
     // Release: pairs with the Acquire in `find` and `totals`.
     COUNT.store(count + 1, Ordering::Release);
     Ok(())

@@ -16,6 +16,7 @@ pub(crate) mod clock;
 pub(crate) mod fiber;
 pub(crate) mod limits;
 pub(crate) mod memory;
+pub(crate) mod signal;
 
 /// An error number of the kernel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,3 +31,6 @@ impl Errno {
         Errno(std::io::Error::last_os_error().raw_os_error().unwrap_or(0))
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;
