@@ -4,6 +4,13 @@
 #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
 compile_error!("kcoro supports x86_64 and aarch64 Linux; this target has no context switch yet");
 
+#[cfg(not(loom))]
+#[allow(dead_code, unused_imports, reason = "the layers above land one by one")]
+mod arch;
+#[cfg(not(loom))]
+#[allow(clippy::disallowed_types, reason = "the lint sees through the names that prim re-exports")]
+#[allow(dead_code, unused_imports, reason = "the layers above land one by one")]
+pub mod coroutine;
 pub mod error;
 #[allow(dead_code, unused_imports)]
 mod prim;

@@ -1,0 +1,285 @@
+//! What one thread needs in order to run coroutines: who runs, who is next, where to go idle.
+//!
+//! A [`Core`] belongs to one thread and is touched by no other, so nothing in it is atomic. Started
+//! coroutines never change threads, which is why the ready queue can be plain: another thread that
+//! wakes a coroutine hands it to the home worker's inbox instead (see [`Schedule`]).
+//!
+//! Parking takes the next coroutine straight from here and switches to it; the worker's own loop
+//! (the *root* context) runs only when nothing is ready or the budget is used up. One switch from
+//! partner to partner, no detour.
+//!
+//! # Invariants
+//!
+//! 1. `current` is the coroutine whose stack the thread runs on (or on whose behalf a generator
+//!    runs), `None` on the root context.
+//! 2. A coroutine is in `next` or in `ready` at most once, and only while it is not running.
+//! 3. `root` is valid whenever `current` is a scheduled coroutine.
+//! 4. Only the owner thread reaches a `Core`, through the thread's word.
+//!
+//! # Who calls this, and what it may call
+//!
+//! The coroutine and scheduler layers, on the owner thread. Nothing here suspends by itself.
+
+use core::cell::{Cell, UnsafeCell};
+use core::ptr::NonNull;
+use std::collections::VecDeque;
+
+use super::control::ControlRef;
+use crate::arch::{self, StackPointer};
+use crate::prim::{AtomicU64, Ordering};
+use crate::stack::{StackCache, ThreadAltStack};
+use crate::sys::fiber::Fiber;
+
+/// Switches between coroutines before the worker's loop looks at its other sources of work: the
+/// injector, timers and file descriptors.
+pub(crate) const SWITCH_BUDGET: u32 = 128;
+
+/// Consecutive hand-offs through `next` before the queue gets its turn, so that a pair that wakes
+/// each other cannot starve the rest.
+pub(crate) const HANDOFF_BUDGET: u32 = 32;
+
+/// Identifiers that a thread takes at a time.
+const ID_BLOCK: u64 = 1024;
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+/// What the layer below needs from the scheduler: a way to hand a coroutine to its home worker.
+pub(crate) trait Schedule: Send + Sync {
+    /// Queues a woken coroutine on its home worker, waking the worker if it sleeps. Any thread.
+    fn ready_remote(&self, coroutine: ControlRef);
+}
+
+/// One thread's share of the coroutine machinery.
+pub(crate) struct Core {
+    current: Cell<Option<ControlRef>>,
+    next: Cell<Option<ControlRef>>,
+    ready: UnsafeCell<VecDeque<ControlRef>>,
+    pub(super) root: Cell<StackPointer>,
+    pub(super) root_fiber: UnsafeCell<Fiber>,
+    budget: Cell<u32>,
+    handoffs: Cell<u32>,
+    ids: Cell<(u64, u64)>,
+    cache: StackCache,
+    /// Where an overflow on this thread is reported from; without one the report is lost, nothing
+    /// else.
+    _alternate: Option<ThreadAltStack>,
+    /// Finished scheduled coroutines whose block and stack are kept warm.
+    pub(super) warm: UnsafeCell<Vec<ControlRef>>,
+    /// Switches made, for figures.
+    pub(crate) switches: Cell<u64>,
+    /// The worker that runs on this thread, for the scheduler; null elsewhere.
+    pub(crate) worker: Cell<*const ()>,
+    /// The timers of this thread, for the timer layer; null where there are none.
+    pub(crate) timers: Cell<*const ()>,
+}
+
+impl core::fmt::Debug for Core {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Core")
+            .field("current", &self.current.get())
+            .field("next", &self.next.get())
+            .field("ready", &self.ready_len())
+            .field("budget", &self.budget.get())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Core {
+    fn new() -> Core {
+        Core {
+            current: Cell::new(None),
+            next: Cell::new(None),
+            ready: UnsafeCell::new(VecDeque::with_capacity(256)),
+            root: Cell::new(0),
+            root_fiber: UnsafeCell::new(Fiber::here()),
+            budget: Cell::new(SWITCH_BUDGET),
+            handoffs: Cell::new(0),
+            ids: Cell::new((0, 0)),
+            cache: StackCache::new(),
+            _alternate: ThreadAltStack::install().ok(),
+            warm: UnsafeCell::new(Vec::new()),
+            switches: Cell::new(0),
+            worker: Cell::new(core::ptr::null()),
+            timers: Cell::new(core::ptr::null()),
+        }
+    }
+
+    /// The running coroutine (invariant 1).
+    #[inline(always)]
+    pub(crate) fn current(&self) -> Option<ControlRef> {
+        self.current.get()
+    }
+
+    #[inline(always)]
+    pub(super) fn set_current(&self, coroutine: Option<ControlRef>) {
+        self.current.set(coroutine);
+    }
+
+    /// What tools must be told about whoever runs, or is about to run, on this thread.
+    #[inline(always)]
+    pub(super) fn current_fiber(&self) -> &Fiber {
+        match self.current.get() {
+            Some(current) => current.fiber(),
+            // SAFETY: owner-only, and replaced only by the root context itself.
+            None => unsafe { &*self.root_fiber.get() },
+        }
+    }
+
+    /// A number that no other coroutine of the process has or had.
+    #[inline(always)]
+    pub(crate) fn take_id(&self) -> u64 {
+        let (id, end) = self.ids.get();
+        if id == end {
+            return self.take_id_slow();
+        }
+        self.ids.set((id + 1, end));
+        id
+    }
+
+    #[cold]
+    fn take_id_slow(&self) -> u64 {
+        let id = NEXT_ID.fetch_add(ID_BLOCK, Ordering::Relaxed);
+        self.ids.set((id + 1, id + ID_BLOCK));
+        id
+    }
+
+    /// This thread's stack cache.
+    #[inline(always)]
+    pub(crate) fn cache(&self) -> &StackCache {
+        &self.cache
+    }
+
+    /// Queues a coroutine of this thread at the end.
+    #[inline(always)]
+    pub(crate) fn push_back(&self, coroutine: ControlRef) {
+        // SAFETY: owner-only, and the reference does not outlive the call.
+        unsafe { (*self.ready.get()).push_back(coroutine) }
+    }
+
+    /// Queues a woken coroutine of this thread: it runs next if that place is free.
+    #[inline(always)]
+    pub(crate) fn push_woken(&self, coroutine: ControlRef) {
+        if self.next.get().is_none() {
+            self.next.set(Some(coroutine));
+        } else {
+            self.push_back(coroutine);
+        }
+    }
+
+    /// Takes the coroutine whose turn it is, without regard to the budget.
+    #[inline(always)]
+    pub(crate) fn pop(&self) -> Option<ControlRef> {
+        if let Some(next) = self.next.take() {
+            let handoffs = self.handoffs.get();
+            if handoffs < HANDOFF_BUDGET {
+                self.handoffs.set(handoffs + 1);
+                return Some(next);
+            }
+            // SAFETY: owner-only, and the reference does not outlive the block.
+            let ready = unsafe { &mut *self.ready.get() };
+            ready.push_back(next);
+        }
+        self.handoffs.set(0);
+        // SAFETY: as above.
+        unsafe { (*self.ready.get()).pop_front() }
+    }
+
+    /// Number of coroutines that are ready on this thread.
+    #[inline]
+    pub(crate) fn ready_len(&self) -> usize {
+        // SAFETY: owner-only, and the reference does not outlive the call.
+        let queued = unsafe { (*self.ready.get()).len() };
+        queued + usize::from(self.next.get().is_some())
+    }
+
+    /// Whether the running coroutine may stay, because nobody else is ready and the worker's loop
+    /// is not due.
+    #[inline(always)]
+    pub(super) fn may_stay(&self) -> bool {
+        let budget = self.budget.get();
+        // SAFETY: owner-only, and the reference does not outlive the call.
+        if budget > 1 && self.next.get().is_none() && unsafe { (*self.ready.get()).is_empty() } {
+            self.budget.set(budget - 1);
+            return true;
+        }
+        false
+    }
+
+    /// Decides where a scheduled coroutine that stops running goes, and makes that the current
+    /// one: the stack pointer of the next ready coroutine, or the root's.
+    #[inline(always)]
+    pub(super) fn depart(&self) -> StackPointer {
+        let budget = self.budget.get();
+        if budget > 1 {
+            self.budget.set(budget - 1);
+            if let Some(next) = self.pop() {
+                return next.enter(self);
+            }
+        }
+        self.current.set(None);
+        self.root.get()
+    }
+
+    /// Gives the thread's loop a fresh budget.
+    #[inline(always)]
+    pub(crate) fn refill(&self) {
+        self.budget.set(SWITCH_BUDGET);
+    }
+}
+
+/// This thread's core, if it has one already.
+#[inline(always)]
+pub(crate) fn core<'a>() -> Option<&'a Core> {
+    // SAFETY: the word is 0 or the address of the thread's own core, which lives until the thread
+    // ends; the callers in this crate let no reference outlive the call stack they run on.
+    unsafe { (arch::thread_word() as *const Core).as_ref() }
+}
+
+/// This thread's core, made on first use; `None` once the thread is shutting down.
+#[inline(always)]
+pub(crate) fn core_or_make<'a>() -> Option<&'a Core> {
+    match core() {
+        Some(core) => Some(core),
+        None => make_core(),
+    }
+}
+
+thread_local! {
+    /// Frees the core when the thread ends. The only thread-local variable of the library that the
+    /// compiler knows of; it is not touched on any fast path.
+    static OWNER: Owner = const { Owner(Cell::new(None)) };
+}
+
+struct Owner(Cell<Option<NonNull<Core>>>);
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        if let Some(core) = self.0.take() {
+            arch::set_thread_word(0);
+            // SAFETY: made by `make_core` from a box, and the word no longer leads to it.
+            drop(unsafe { Box::from_raw(core.as_ptr()) });
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn make_core<'a>() -> Option<&'a Core> {
+    OWNER
+        .try_with(|owner| {
+            let core = NonNull::from(Box::leak(Box::new(Core::new())));
+            owner.0.set(Some(core));
+            arch::set_thread_word(core.as_ptr() as usize);
+            // SAFETY: just made, and freed only when the thread ends.
+            unsafe { core.as_ref() }
+        })
+        .ok()
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        for control in self.warm.get_mut().drain(..) {
+            control.dismantle(None);
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The first frame of a coroutine with a control block, and the boundary no panic crosses.
+//!
+//! # Invariants
+//!
+//! 1. The body runs at most once, inside `catch_unwind`; nothing unwinds out of [`root`].
+//! 2. A forced unwind is recognised by its private payload and reported to nobody.
+//! 3. After the last line of [`root`] nothing refers to the stack except through the block.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::control::{ControlRef, Driver, UNWIND};
+use super::core::core;
+use super::park::ForcedUnwind;
+use super::state::State;
+use crate::arch::{self, Arrival, Leave};
+use crate::sys::fiber;
+
+/// Lays the first frame of a coroutine whose body is set.
+pub(super) fn prepare(me: ControlRef) {
+    // SAFETY: the bytes below the block are the coroutine's own stack, which is not in use, and
+    // its address is 64-aligned; `root` does not unwind and returns a suspended context.
+    let sp = unsafe { arch::init(me.frame_top(), root, me.address()) };
+    me.sp().set(sp);
+}
+
+/// What [`prepare`] makes a coroutine start in.
+///
+/// # Safety
+///
+/// - `argument` is the address of a control block whose stack this runs on, with a body set.
+unsafe extern "C" fn root(argument: usize, value: usize, hook: usize) -> Leave {
+    let me = ControlRef::from_address(argument);
+    // SAFETY: this is the first thing on arrival at `me`; the hook came with the switch.
+    let value = unsafe {
+        fiber::arrive(me.fiber());
+        arch::arrive(Arrival { value, hook })
+    };
+    let outcome = if value == UNWIND { Ok(()) } else { run_body(me) };
+    me.set_state(State::Finished);
+    if me.is_scheduled() { super::sched::finish(me, outcome) } else { finish_by_hand(me, outcome) }
+}
+
+fn run_body(me: ControlRef) -> Result<(), Box<dyn Any + Send>> {
+    let (body, data) = me.body().replace((None, core::ptr::null_mut()));
+    let Some(body) = body else { return Ok(()) };
+    catch_unwind(AssertUnwindSafe(|| {
+        // SAFETY: set together with its data, and taken out above, so called once.
+        unsafe { body(data) }
+    }))
+}
+
+fn finish_by_hand(me: ControlRef, outcome: Result<(), Box<dyn Any + Send>>) -> Leave {
+    let outcome = drop_locals(me, outcome);
+    let driver: *mut Driver = me.driver();
+    if me.save_fp() {
+        super::park::leave_fp(me);
+    }
+    // SAFETY: the driver's record lies on the frame that waits for this switch; the coroutine ends
+    // here, as `leave_for_good` says.
+    unsafe {
+        if let Err(payload) = outcome
+            && !payload.is::<ForcedUnwind>()
+        {
+            (*driver).panic = Some(payload);
+        }
+        if let Some(core) = core() {
+            core.set_current((*driver).previous);
+        }
+        fiber::leave_for_good(&(*driver).fiber);
+        Leave { to: (*driver).sp, hook: 0 }
+    }
+}
+
+/// Drops the coroutine-local values while the coroutine still counts as running.
+pub(super) fn drop_locals(
+    me: ControlRef,
+    outcome: Result<(), Box<dyn Any + Send>>,
+) -> Result<(), Box<dyn Any + Send>> {
+    // SAFETY: own thread only, and the reference ends before the values are dropped.
+    let locals = unsafe { (*me.locals().get()).take() };
+    match locals {
+        None => outcome,
+        Some(locals) => match catch_unwind(AssertUnwindSafe(|| drop(locals))) {
+            Ok(()) => outcome,
+            Err(payload) => outcome.and(Err(payload)),
+        },
+    }
+}

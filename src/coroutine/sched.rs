@@ -1,0 +1,154 @@
+//! What the scheduler needs from this layer: to start, run and recycle scheduled coroutines.
+//!
+//! # Invariants
+//!
+//! 1. A scheduled coroutine runs on the thread whose core launched it, from its first instruction
+//!    to its last.
+//! 2. A finished coroutine's block goes to its core's warm list; it is not reused before the thread
+//!    has left its stack, because only that thread takes from the list.
+//!
+//! # Who calls this, and what it may call
+//!
+//! The worker, on its own thread and its root context.
+
+use core::panic::Location;
+use std::any::Any;
+use std::sync::Arc;
+
+use super::control::{Body, ControlRef, UNWIND};
+use super::core::{Core, Schedule};
+use super::entry;
+use super::park::{ForcedUnwind, leave_fp};
+use super::state::State;
+use crate::arch::{self, Hook, Leave};
+use crate::error::StackError;
+use crate::stack::StackSize;
+use crate::sys::fiber;
+
+/// Finished blocks that a thread keeps warm, stack and all.
+const WARM: usize = 64;
+
+/// What a scheduled coroutine is made from.
+#[derive(Debug)]
+pub(crate) struct Launch {
+    pub(crate) id: u64,
+    pub(crate) name: Option<Arc<str>>,
+    pub(crate) location: &'static Location<'static>,
+    pub(crate) stack_size: StackSize,
+    pub(crate) body: Body,
+    pub(crate) data: *mut (),
+}
+
+/// Gives a spawned body a stack and the worker of this thread as its home. It does not run yet.
+///
+/// # Errors
+///
+/// [`StackError`] if there is no stack to be had; the body and its data remain the caller's.
+#[inline]
+pub(crate) fn launch(
+    core: &Core,
+    schedule: &Arc<dyn Schedule>,
+    launch: Launch,
+) -> Result<ControlRef, StackError> {
+    let Launch { id, name, location, stack_size, body, data } = launch;
+    let me = match (stack_size == StackSize::DEFAULT).then(|| core.take_warm()).flatten() {
+        Some(warm) => {
+            warm.relabel(id, name, location);
+            warm
+        }
+        None => {
+            let stack = core.cache().acquire(stack_size)?;
+            ControlRef::create(stack, id, name, location)
+        }
+    };
+    me.body().set((Some(body), data));
+    me.set_home(core, schedule);
+    entry::prepare(me);
+    Ok(me)
+}
+
+/// Runs `first` and whoever becomes ready on this thread, until nobody is or the budget is used up.
+///
+/// # Safety
+///
+/// - The caller runs on the thread's root context.
+/// - `first` is a suspended or fresh coroutine of this thread, in no queue.
+#[inline(always)]
+pub(crate) unsafe fn run(core: &Core, first: ControlRef) {
+    // SAFETY: by the contract.
+    unsafe { enter(core, first, 0) }
+}
+
+/// Makes a suspended scheduled coroutine unwind its stack; false: it refused, and is suspended
+/// again.
+///
+/// # Safety
+///
+/// - As [`run`]; and `me` has started.
+pub(crate) unsafe fn force_unwind(core: &Core, me: ControlRef) -> bool {
+    // SAFETY: by the contract.
+    unsafe { enter(core, me, UNWIND) }
+    me.state() == State::Finished
+}
+
+/// # Safety
+///
+/// - As [`run`].
+#[inline(always)]
+unsafe fn enter(core: &Core, first: ControlRef, value: usize) {
+    let to = first.enter(core);
+    // SAFETY:
+    // - `first` is suspended, and its stack pointer is used once.
+    // - The root is continued by whoever finds nothing else to run on this thread.
+    unsafe {
+        fiber::leave(&*core.root_fiber.get(), first.fiber());
+        let arrival = arch::switch(core.root.as_ptr(), to, value, 0);
+        fiber::arrive(&*core.root_fiber.get());
+        arch::arrive(arrival);
+    }
+}
+
+/// The end of a scheduled coroutine: where its thread goes next. Its block is recycled.
+pub(super) fn finish(me: ControlRef, outcome: Result<(), Box<dyn Any + Send>>) -> Leave {
+    let outcome = entry::drop_locals(me, outcome);
+    if let Err(payload) = outcome
+        && !payload.is::<ForcedUnwind>()
+    {
+        // A job keeps its own panics; only a destructor of its values can panic here.
+        drop(payload);
+    }
+    if me.save_fp() {
+        leave_fp(me);
+    }
+    let core = super::core::core().expect("a scheduled coroutine runs on a thread with a core");
+    let hook = core.recycle(me);
+    let to = core.depart();
+    // SAFETY: the coroutine ends here; `depart` made the one it names current.
+    unsafe { fiber::leave_for_good(core.current_fiber()) };
+    Leave { to, hook }
+}
+
+impl Core {
+    fn take_warm(&self) -> Option<ControlRef> {
+        // SAFETY: owner thread only, and the reference does not outlive the call.
+        unsafe { (*self.warm.get()).pop() }
+    }
+
+    /// Keeps a finished block, or returns the hook that takes it apart once its stack is left.
+    fn recycle(&self, me: ControlRef) -> usize {
+        // SAFETY: owner thread only, and the reference does not outlive the call.
+        let warm = unsafe { &mut *self.warm.get() };
+        if warm.len() < WARM && me.is_default_size() {
+            warm.push(me);
+            return 0;
+        }
+        me.set_hook(Hook { run: dismantle_after })
+    }
+}
+
+/// # Safety
+///
+/// - `hook` is the hook in the block of a finished coroutine whose stack has been left.
+unsafe fn dismantle_after(hook: *mut Hook) {
+    ControlRef::of_hook(hook).dismantle(super::core::core());
+}
