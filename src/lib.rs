@@ -12,8 +12,12 @@ mod arch;
 #[allow(dead_code, unused_imports, reason = "the layers above land one by one")]
 pub mod coroutine;
 pub mod error;
+#[cfg(not(loom))]
+pub mod machine;
 #[allow(dead_code, unused_imports)]
 mod prim;
+#[cfg(not(loom))]
+mod services;
 #[cfg(not(loom))]
 #[allow(clippy::disallowed_types, reason = "the lint sees through the names that prim re-exports")]
 #[allow(dead_code, unused_imports, reason = "the layers above land one by one")]
@@ -24,3 +28,6 @@ mod stack;
 mod sys;
 #[allow(dead_code, unused_imports, reason = "the layers above land one by one")]
 mod timer;
+
+#[cfg(not(loom))]
+pub use services::monster;

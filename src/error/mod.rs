@@ -3,9 +3,15 @@
 //! All of them are plain enums that name what happened and give back what the caller put in.
 
 mod coroutine;
+mod monster;
+mod record;
 mod stack;
+mod workers;
 
 #[allow(unused_imports, reason = "the scheduler names it next")]
 pub(crate) use coroutine::panic_text;
 pub use coroutine::{FinishedError, ResumeError};
+pub use monster::IdError;
+pub use record::RecordError;
 pub use stack::StackError;
+pub use workers::WorkersError;

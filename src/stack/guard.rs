@@ -19,7 +19,8 @@ use crate::sys::{Errno, limits, memory};
 
 /// How stacks are guarded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum GuardKind {
+#[non_exhaustive]
+pub enum GuardKind {
     /// Markers in the page table, no mapping each (Linux 6.13 and later).
     PageTable,
     /// Inaccessible mappings, two more each.
@@ -45,7 +46,7 @@ const RESERVE: usize = 2048;
 const DEFAULT_MAX_MAP_COUNT: usize = 65530;
 
 /// The kind of guards the kernel offers.
-pub(super) fn kind() -> GuardKind {
+pub(crate) fn kind() -> GuardKind {
     match KIND.load(Ordering::Relaxed) {
         PAGE_TABLE => GuardKind::PageTable,
         MAPPING => GuardKind::Mapping,

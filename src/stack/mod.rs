@@ -48,7 +48,8 @@ mod region;
 pub(crate) use altstack::ThreadAltStack;
 pub(crate) use cache::StackCache;
 pub(crate) use class::StackSize;
-pub(crate) use guard::GuardKind;
+pub use guard::GuardKind;
+pub(crate) use guard::kind as guard_kind;
 pub(crate) use handle::Stack;
 pub(crate) use pool::{Stats, stats, trim};
 

@@ -1,6 +1,6 @@
-//! The limits that stop a program from having more stacks, read when one of them was hit.
+//! The limits that stop a program from having more stacks or files.
 //!
-//! Only error paths and the set-up of a region come here, so that everything is read afresh.
+//! Only error paths and set-up come here, so that everything is read afresh.
 //!
 //! # Invariants
 //!
@@ -8,7 +8,7 @@
 //!
 //! # Who calls this, and what it may call
 //!
-//! The stack arena, on its slow paths. It reads `/proc` and allocates.
+//! The stack arena on its slow paths, and the monster sampler once. It reads `/proc` and allocates.
 
 /// The limit of address space in bytes (`RLIMIT_AS`), if there is one.
 pub(crate) fn address_space() -> Option<u64> {
@@ -16,6 +16,14 @@ pub(crate) fn address_space() -> Option<u64> {
     // SAFETY: `limit` is a valid place for the result.
     let result = unsafe { libc::getrlimit(libc::RLIMIT_AS, &raw mut limit) };
     (result == 0 && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
+}
+
+/// How many files this process may have open (the soft `RLIMIT_NOFILE`).
+pub(crate) fn open_files() -> Option<usize> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is a valid place for the result.
+    let result = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
+    (result == 0).then(|| usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX))
 }
 
 /// The number of mappings a process may have (`vm.max_map_count`).

@@ -12,10 +12,13 @@
 //!
 //! Any layer, from threads and coroutines. It calls nothing but libc and `prim`.
 
+pub(crate) mod cgroup;
 pub(crate) mod clock;
+pub(crate) mod cpu;
 pub(crate) mod fiber;
 pub(crate) mod limits;
 pub(crate) mod memory;
+pub(crate) mod proc_dir;
 pub(crate) mod signal;
 
 /// An error number of the kernel.

@@ -1,0 +1,27 @@
+//! The errors of the monster service.
+
+use std::fmt;
+
+/// A pipe or shard id outside 0 to 14.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum IdError {
+    /// No pipe has this id.
+    Pipe(usize),
+    /// No shard has this id.
+    Shard(usize),
+    /// The text is not a whole number.
+    NotANumber,
+}
+
+impl fmt::Display for IdError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            IdError::Pipe(id) => write!(f, "there is no pipe {id}: pipes are numbered 0 to 14"),
+            IdError::Shard(id) => write!(f, "there is no shard {id}: shards are numbered 0 to 14"),
+            IdError::NotANumber => f.write_str("an id is a whole number from 0 to 14"),
+        }
+    }
+}
+
+impl std::error::Error for IdError {}

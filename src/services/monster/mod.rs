@@ -1,0 +1,33 @@
+//! Monster: pipes, wait states and shards over samples of every process of the machine.
+//!
+//! There is one pipe and one shard for each of the fifteen primes that divide the order of the
+//! Monster group. A [`Sampler`] walks `/proc` and turns each process into a 64-byte [`Sample`];
+//! [`assign_shard`] gives it a shard, [`apply_hecke`] is the arithmetic the filter stage does, and
+//! [`record`] keeps a run in a file so that it can be repeated exactly.
+//!
+//! ```
+//! use kcoro::monster::{Sampler, assign_shard};
+//!
+//! let mut sampler = Sampler::open("/proc")?;
+//! let mut samples = Vec::new();
+//! let sweep = sampler.sweep(&mut samples)?;
+//! assert_eq!(sweep.sampled, samples.len());
+//! for sample in &samples {
+//!     assert_eq!(sample.shard, assign_shard(u64::from(sample.pid)));
+//! }
+//! # Ok::<(), std::io::Error>(())
+//! ```
+
+mod crc;
+mod primes;
+mod proc_text;
+pub mod record;
+mod sample;
+mod sampler;
+pub mod status;
+
+pub use primes::{
+    HECKE_MODULUS, PIPE_COUNT, PRIMES, PipeId, SHARD_COUNT, ShardId, apply_hecke, assign_shard,
+};
+pub use sample::{Command, ProcessState, Sample};
+pub use sampler::{Registers, Sampler, SamplerBuilder, Sweep};

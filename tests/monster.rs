@@ -1,0 +1,10 @@
+//! The monster service, subject by subject.
+
+#[path = "monster/primes.rs"]
+mod primes;
+#[path = "monster/record.rs"]
+mod record;
+#[path = "monster/sampler.rs"]
+mod sampler;
+#[path = "monster/status.rs"]
+mod status;
