@@ -137,7 +137,7 @@ impl StackCache {
 
 impl Drop for StackCache {
     fn drop(&mut self) {
-        for (magazine, class) in self.magazines.iter().zip(Class::all()) {
+        for (magazine, class) in self.magazines.iter().zip(Class::ALL) {
             if magazine.len.get() > 0 {
                 pool::put_all(class, magazine.drain_oldest(CAPACITY));
             }

@@ -5,7 +5,6 @@ use crate::sys::memory::{FOREIGN_GUARD, page_size};
 
 const MIN_SHIFT: u32 = 14;
 const MAX_SHIFT: u32 = 26;
-const DEFAULT_SHIFT: u32 = 18;
 
 /// Stacks from this size on get the wide guard that foreign code may need.
 const FOREIGN_SHIFT: u32 = 18;
@@ -13,26 +12,55 @@ const FOREIGN_SHIFT: u32 = 18;
 /// How many size classes there are.
 pub(super) const CLASSES: usize = (MAX_SHIFT - MIN_SHIFT + 1) as usize;
 
-/// A size class: all its stacks have the same power-of-two size. Less than [`CLASSES`].
+/// A size class: all its stacks have the same power-of-two size.
+///
+/// An enum and not a number, so that the compiler knows that it indexes every table of classes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Class(u8);
+#[repr(u8)]
+pub(super) enum Class {
+    K16,
+    K32,
+    K64,
+    K128,
+    K256,
+    K512,
+    M1,
+    M2,
+    M4,
+    M8,
+    M16,
+    M32,
+    M64,
+}
 
 impl Class {
     /// All classes, smallest first.
-    pub(super) fn all() -> impl Iterator<Item = Class> {
-        (0..CLASSES as u8).map(Class)
-    }
+    pub(super) const ALL: [Class; CLASSES] = [
+        Class::K16,
+        Class::K32,
+        Class::K64,
+        Class::K128,
+        Class::K256,
+        Class::K512,
+        Class::M1,
+        Class::M2,
+        Class::M4,
+        Class::M8,
+        Class::M16,
+        Class::M32,
+        Class::M64,
+    ];
 
     /// The position of this class among all.
     #[inline(always)]
     pub(super) fn index(self) -> usize {
-        usize::from(self.0)
+        self as usize
     }
 
     /// The base-2 logarithm of [`bytes`](Class::bytes).
     #[inline]
     pub(super) fn shift(self) -> u32 {
-        MIN_SHIFT + u32::from(self.0)
+        MIN_SHIFT + self as u32
     }
 
     /// The size of a slot, guard included.
@@ -65,7 +93,7 @@ impl StackSize {
     /// The largest size that may be asked for, in bytes.
     pub(crate) const MAX: usize = 1 << MAX_SHIFT;
     /// 256 KiB: four 64-KiB pages, so that it is a valid class whatever the page size.
-    pub(crate) const DEFAULT: StackSize = StackSize(Class((DEFAULT_SHIFT - MIN_SHIFT) as u8));
+    pub(crate) const DEFAULT: StackSize = StackSize(Class::K256);
 
     /// Checks `bytes` and rounds it up to a size there is.
     ///
@@ -77,11 +105,11 @@ impl StackSize {
         if bytes < StackSize::MIN {
             return Err(StackError::TooSmall { requested: bytes, minimum: StackSize::MIN });
         }
-        if bytes > StackSize::MAX {
-            return Err(StackError::TooLarge { requested: bytes, maximum: StackSize::MAX });
+        let needed = bytes.max(4 * page_size());
+        match Class::ALL.into_iter().find(|class| class.bytes() >= needed) {
+            Some(class) => Ok(StackSize(class)),
+            None => Err(StackError::TooLarge { requested: bytes, maximum: StackSize::MAX }),
         }
-        let rounded = bytes.max(4 * page_size()).next_power_of_two();
-        Ok(StackSize(Class((rounded.trailing_zeros() - MIN_SHIFT) as u8)))
     }
 
     /// The size of the slot that serves this request, in bytes.

@@ -107,7 +107,7 @@ pub(super) fn put_all(class: Class, stacks: impl Iterator<Item = Stack>) {
 /// Returns the number of stacks that became cold. Makes system calls; for a thread that has time.
 pub(crate) fn trim(keep: usize) -> usize {
     let mut trimmed = 0;
-    for class in Class::all() {
+    for class in Class::ALL {
         let excess = split_oldest(&mut POOLS[class.index()].lock(), keep);
         trimmed += excess.len();
         give_back(class, excess);

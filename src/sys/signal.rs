@@ -20,7 +20,6 @@
 use super::Errno;
 use crate::prim::{AtomicPtr, Ordering};
 use std::ffi::{c_int, c_void};
-use std::io;
 use std::ptr;
 use std::sync::OnceLock;
 
@@ -237,13 +236,16 @@ pub(crate) fn write_error(parts: &[(*const u8, usize)]) {
     }
     let count = parts.len().min(PARTS) as c_int;
     // SAFETY: the vectors are valid; the kernel checks what they point to.
-    if unsafe { libc::writev(libc::STDERR_FILENO, vectors.as_ptr(), count) } >= 0 {
-        return;
-    }
-    if io::Error::last_os_error().raw_os_error() == Some(libc::EFAULT) {
-        for &(base, bytes) in parts {
+    let written = unsafe { libc::writev(libc::STDERR_FILENO, vectors.as_ptr(), count) };
+    // A bad part makes it stop before or at that part; the rest is written piece by piece.
+    let mut done = usize::try_from(written).unwrap_or(0);
+    for &(base, bytes) in parts {
+        let skip = done.min(bytes);
+        done -= skip;
+        if skip < bytes {
+            let rest = base.wrapping_add(skip).cast();
             // SAFETY: the kernel checks what the part points to.
-            unsafe { libc::write(libc::STDERR_FILENO, base.cast(), bytes) };
+            unsafe { libc::write(libc::STDERR_FILENO, rest, bytes - skip) };
         }
     }
 }
