@@ -7,6 +7,7 @@
 //! # Invariants
 //!
 //! 1. `places[..len]` are stacks without a label, `places[len..]` are empty.
+//! 2. `len <= limit <= CAPACITY`: large stacks, which may hold many pages, are kept in small number.
 //!
 //! # Who calls this, and what it may call
 //!
@@ -21,21 +22,31 @@ use std::cell::Cell;
 use std::fmt;
 use std::mem;
 
-/// How many stacks of one size a thread keeps.
+/// How many stacks of one size a thread keeps at most.
 const CAPACITY: usize = 64;
 
-/// How many go to the pool, or come from it, under one lock.
-pub(super) const BATCH: usize = CAPACITY / 2;
+/// The address space of the stacks of one size that a thread keeps, unless it is two stacks.
+const KEPT_BYTES: usize = 16 << 20;
 
 /// A stack of stacks of one size class.
 pub(super) struct Magazine {
     len: Cell<usize>,
+    limit: usize,
     places: [Cell<Option<Stack>>; CAPACITY],
 }
 
 impl Magazine {
-    fn new() -> Magazine {
-        Magazine { len: Cell::new(0), places: array::from_fn(|_| Cell::new(None)) }
+    fn new(class: Class) -> Magazine {
+        Magazine {
+            len: Cell::new(0),
+            limit: (KEPT_BYTES / class.bytes()).clamp(2, CAPACITY),
+            places: array::from_fn(|_| Cell::new(None)),
+        }
+    }
+
+    /// How many stacks go to the pool, or come from it, under one lock.
+    pub(super) fn batch(&self) -> usize {
+        self.limit / 2
     }
 
     #[inline(always)]
@@ -50,14 +61,15 @@ impl Magazine {
     /// Gives the stack back if there is no room.
     #[inline(always)]
     pub(super) fn push(&self, stack: Stack) -> Result<(), Stack> {
-        match self.places.get(self.len.get()) {
-            Some(place) => {
+        let len = self.len.get();
+        match self.places.get(len) {
+            Some(place) if len < self.limit => {
                 // The place is empty (invariant 1); `set` would check that to drop what is there.
                 mem::forget(place.replace(Some(stack)));
-                self.len.set(self.len.get() + 1);
+                self.len.set(len + 1);
                 Ok(())
             }
-            None => Err(stack),
+            _ => Err(stack),
         }
     }
 
@@ -87,7 +99,7 @@ pub(crate) struct StackCache {
 impl StackCache {
     /// An empty cache.
     pub(crate) fn new() -> StackCache {
-        StackCache { magazines: array::from_fn(|_| Magazine::new()) }
+        StackCache { magazines: Class::ALL.map(Magazine::new) }
     }
 
     /// Takes a stack, from here if there is one, otherwise from the pool or the system.
@@ -128,7 +140,7 @@ impl StackCache {
     #[inline(never)]
     fn release_slow(&self, class: Class, stack: Stack) {
         let magazine = &self.magazines[class.index()];
-        pool::put_all(class, magazine.drain_oldest(BATCH));
+        pool::put_all(class, magazine.drain_oldest(magazine.batch()));
         if let Err(stack) = magazine.push(stack) {
             pool::put(stack);
         }

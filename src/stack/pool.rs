@@ -15,7 +15,7 @@
 //! Caches, dropped stacks and chores. One lock a class, a leaf: only the region table's is taken
 //! inside.
 
-use super::cache::{BATCH, Magazine};
+use super::cache::Magazine;
 use super::class::{CLASSES, Class};
 use super::guard::{self, GuardKind};
 use super::handle::Stack;
@@ -56,7 +56,7 @@ pub(super) fn warm_bound(class: Class) -> usize {
 pub(super) fn take(class: Class, magazine: &Magazine) -> Result<Stack, StackError> {
     let mut pool = POOLS[class.index()].lock();
     if let Some(stack) = pool.warm.pop() {
-        let keep = pool.warm.len() - (BATCH - 1).min(pool.warm.len());
+        let keep = pool.warm.len().saturating_sub(magazine.batch());
         while pool.warm.len() > keep
             && let Some(more) = pool.warm.pop()
         {

@@ -3,6 +3,7 @@
 use crate::error::StackError;
 use crate::stack::{Stack, StackCache, StackSize, ThreadAltStack, guard, stats};
 use crate::sys::limits;
+use crate::sys::memory::page_size;
 use crate::sys::tests::{died_of, in_child, in_child_after, lock_future_memory, text};
 use std::panic::Location;
 use std::ptr::NonNull;
@@ -24,14 +25,15 @@ fn access_to_the_guard_is_reported() {
         assert!(died_of(&output, SIGABRT), "{text}");
         assert!(text.contains("kcoro: coroutine 4711 \"reader\" (spawned at "), "{text}");
         assert!(text.contains("children.rs:"), "{text}");
-        assert!(text.contains("its stack: 262144 bytes, guard "), "{text}");
+        assert!(text.contains("its stack: 16777216 bytes, guard "), "{text}");
         assert!(text.contains(", fault address 0x"), "{text}");
         return;
     }
     let cache = StackCache::new();
-    // The number of a slot in its class, not in its region, decides where the header is.
-    let mut stacks: Vec<Stack> =
-        (0..300).map(|_| cache.acquire(StackSize::DEFAULT).unwrap()).collect();
+    // The number of a slot in its class, not in its region, decides where the header is: the tenth
+    // of this size is in the third region.
+    let size = StackSize::new(16 << 20).unwrap();
+    let mut stacks: Vec<Stack> = (0..10).map(|_| cache.acquire(size).unwrap()).collect();
     let stack = stacks.pop().unwrap();
     access(&stack, Some("reader"), stack.guard() - 1);
 }
@@ -54,6 +56,7 @@ fn mapped_guard_faults() {
         let text = text(&output);
         assert!(died_of(&output, SIGABRT), "{text}");
         assert!(text.contains("kcoro: coroutine 4711 \"mapped\""), "{text}");
+        assert!(text.contains("its stack: 262144 bytes, guard "), "{text}");
         return;
     }
     guard::use_mappings();
@@ -101,10 +104,16 @@ fn locked_memory_still_has_guards() {
         assert!(skipped || died_of(&output, SIGABRT), "{}", text(&output));
         return;
     }
+    let kind = guard::kind();
     if !lock_future_memory() {
         return println!("may not lock memory");
     }
     let stack = StackCache::new().acquire(StackSize::DEFAULT).unwrap();
+    assert!(
+        kind == guard::GuardKind::Mapping || guard::mapped() == 0,
+        "the cheap guard was refused"
+    );
+    assert!(stack.high_water() <= 2 * page_size(), "the region was faulted in");
     access(&stack, Some("locked"), 0);
 }
 
