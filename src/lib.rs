@@ -28,6 +28,9 @@ mod stack;
 mod sys;
 #[allow(dead_code, unused_imports, reason = "the layers above land one by one")]
 mod timer;
+#[allow(clippy::disallowed_types, reason = "the lint sees through the names that prim re-exports")]
+#[allow(dead_code, unused_imports, reason = "the layers above land one by one")]
+pub mod token;
 
 #[cfg(not(loom))]
 pub use services::monster;
