@@ -143,7 +143,9 @@ impl ControlRef {
         self.0.as_ptr() as usize
     }
 
-    pub(super) fn from_address(address: usize) -> ControlRef {
+    /// The handle whose [`address`](ControlRef::address) that is, of a block that is still live.
+    #[inline(always)]
+    pub(crate) fn from_address(address: usize) -> ControlRef {
         ControlRef(NonNull::new(address as *mut Control).expect("a control block has an address"))
     }
 

@@ -11,30 +11,70 @@
 //!
 //! The files of this module. Nothing here suspends but [`wait_for_wake`].
 
-use super::slot::Slot;
+use super::slot::{Kind, Slot};
+use super::table;
+use crate::coroutine::{self, ControlRef};
 
-/// The slot of the running coroutine, allocated if it has none; `None` on a plain thread.
+/// The slot of the running coroutine, allocated if it has none; `None` on a plain thread, and while
+/// the thread is panicking, when nothing may be suspended.
 #[inline(always)]
 pub(super) fn current_slot() -> Option<&'static Slot> {
-    None
+    let me = coroutine::current_waiter()?;
+    let slot = me.wait_slot().get().cast::<Slot>();
+    if slot.is_null() {
+        return Some(attach(me));
+    }
+    // SAFETY: not null, so it is the address of a slot (invariant 1), and slots live for ever.
+    Some(unsafe { &*slot })
 }
 
 /// The running coroutine's slot is worn out: gives it another one.
 #[cold]
 pub(super) fn replace_slot() -> Option<&'static Slot> {
-    None
+    let me = coroutine::current_waiter()?;
+    let worn_out = me.wait_slot().get();
+    if !worn_out.is_null() {
+        detach(worn_out);
+    }
+    Some(attach(me))
+}
+
+#[cold]
+#[inline(never)]
+fn attach(me: ControlRef) -> &'static Slot {
+    let slot = table::alloc();
+    slot.set_party(Kind::Coroutine, me.address() as *mut ());
+    me.wait_slot().set(std::ptr::from_ref(slot).cast());
+    me.set_free_slot(detach);
+    slot
+}
+
+/// Gives back the slot of a control block that ends.
+fn detach(slot: *const ()) {
+    // SAFETY: the word of a control block is the address of a slot once `attach` has set it.
+    table::free(unsafe { &*slot.cast::<Slot>() });
 }
 
 /// Suspends the running coroutine until it is made ready.
 #[inline(always)]
-pub(super) fn wait_for_wake() {}
+pub(super) fn wait_for_wake() {
+    coroutine::wait_for_wake();
+}
+
+/// Takes in a wake that is on its way to the running coroutine, which is being unwound.
+#[cold]
+pub(super) fn finish_wake(slot: &Slot) {
+    coroutine::finish_wake(ControlRef::from_address(slot.party() as usize));
+}
 
 /// Makes the coroutine whose control block `party` is run again.
 #[inline(always)]
-pub(super) fn make_ready(_party: *mut ()) {}
+pub(super) fn make_ready(party: *mut ()) {
+    ControlRef::from_address(party as usize).make_ready();
+}
 
 /// The running coroutine's control block; null on a plain thread.
 #[inline]
 pub(super) fn current() -> *mut () {
-    std::ptr::null_mut()
+    coroutine::current_waiter().map_or(std::ptr::null_mut(), |me| me.address() as *mut ())
 }

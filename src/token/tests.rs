@@ -88,3 +88,47 @@ fn worn_out_slots_are_replaced() {
     assert!(slot.claim(generation, Outcome::Closed).is_none());
     wait.retract().unwrap();
 }
+
+#[test]
+fn hand_driven_coroutine_waits_in_its_own_slot() {
+    use crate::coroutine::Task;
+    let (register, registered) = mpsc::channel::<(SlotRef, u32)>();
+    let (report, reported) = mpsc::channel();
+    let task = Task::new(move || {
+        for _ in 0..100 {
+            let wait = Wait::begin();
+            register.send((wait.slot(), wait.generation())).unwrap();
+            report.send(wait.park()).unwrap();
+        }
+    });
+    task.resume().unwrap();
+    for round in 0..100_u16 {
+        task.resume().unwrap();
+        assert!(task.is_parked(), "a resume alone does not end a wait");
+        let (slot, generation) = registered.recv().unwrap();
+        std::thread::spawn(move || {
+            slot.claim(generation, Outcome::Ready(round)).unwrap().wake();
+        })
+        .join()
+        .unwrap();
+        task.resume().unwrap();
+        assert_eq!(reported.recv().unwrap(), Outcome::Ready(round));
+    }
+    assert!(task.is_finished());
+}
+
+#[test]
+fn dropping_a_waiting_coroutine_ends_its_wait() {
+    use crate::coroutine::Task;
+    let (register, registered) = mpsc::channel::<(SlotRef, u32)>();
+    let task = Task::new(move || {
+        let wait = Wait::begin();
+        register.send((wait.slot(), wait.generation())).unwrap();
+        wait.park();
+    });
+    task.resume().unwrap();
+    let (slot, generation) = registered.recv().unwrap();
+    assert!(slot.is_waiting(generation));
+    drop(task);
+    assert!(slot.claim(generation, Outcome::Closed).is_none());
+}

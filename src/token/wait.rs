@@ -15,7 +15,9 @@
 //! 1. A party has at most one `Wait` at a time, and ends it by `park`, or by a `retract` that
 //!    succeeds.
 //! 2. A winner calls [`Claim::wake`] exactly once, as its last access to the waiter's frame.
-//! 3. `park` returns only after that wake, so the frame outlives every winner's access.
+//! 3. `park` returns only after that wake, so the frame outlives every winner's access. A coroutine
+//!    that is unwound while it waits retracts first, or takes the wake in; whoever registered the
+//!    wait removes the registration in a guard of its own, which is dropped after that.
 //!
 //! # Who calls this, and what it may call
 //!
@@ -101,7 +103,9 @@ impl Wait {
     #[inline(always)]
     pub(crate) fn park(self) -> Outcome {
         if self.caller == Caller::Coroutine {
+            let unwound = Unwound { slot: self.slot, generation: self.generation };
             party::wait_for_wake();
+            std::mem::forget(unwound);
             return self.slot.word.outcome();
         }
         self.park_thread()
@@ -152,6 +156,22 @@ impl Wait {
             table::free(self.slot);
         }
         outcome
+    }
+}
+
+/// Ends the wait of a coroutine that is unwound while it is suspended, so that its frame and its
+/// slot may go: nobody will touch them once this has been dropped.
+struct Unwound {
+    slot: &'static Slot,
+    generation: u32,
+}
+
+impl Drop for Unwound {
+    #[cold]
+    fn drop(&mut self) {
+        if !self.slot.word.retract(self.generation) {
+            party::finish_wake(self.slot);
+        }
     }
 }
 
