@@ -82,6 +82,7 @@ fn small_frames() {
 }
 
 #[test]
+#[cfg_attr(kcoro_asan, ignore = "AddressSanitizer's frames have no stack probes")]
 fn large_frames() {
     if let Some(output) = in_child("", "large_frames") {
         return assert_reported(&output, "coroutine ", 1 << 20);
@@ -123,6 +124,7 @@ fn other_faults_reach_the_handler_of_the_user() {
 }
 
 #[test]
+#[cfg_attr(kcoro_asan, ignore = "AddressSanitizer reports it in std's place")]
 fn overflow_of_a_thread_is_left_to_std() {
     if let Some(output) = in_child("", "overflow_of_a_thread_is_left_to_std") {
         let text = text(&output);
@@ -139,6 +141,10 @@ fn overflow_of_a_thread_is_left_to_std() {
 }
 
 #[test]
+#[cfg_attr(
+    any(kcoro_asan, kcoro_tsan),
+    ignore = "the shadow of a sanitizer takes more address space than any limit"
+)]
 fn exhausted_address_space_is_an_error() {
     if let Some(output) = in_child("ulimit -v 2000000", "exhausted_address_space_is_an_error") {
         let text = text(&output);

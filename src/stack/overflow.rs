@@ -23,6 +23,10 @@ use std::process;
 /// The longest part of a name or path that is printed.
 const NAME_MAX: usize = 128;
 
+/// How far below the guard the stack pointer of an overflow may be: code without stack probes lowers
+/// it by a whole frame before it touches any of it.
+const FRAME_MAX: usize = 1 << 20;
+
 /// Installs the report in front of the present handlers. Only the first call does anything.
 pub(super) fn install() {
     // A refusal costs the message, not the guard.
@@ -69,8 +73,10 @@ fn describe(fault: &Fault, slot: &Found, label: Option<Label>) {
             }
         }
     }
-    let on_it = fault.stack_pointer.wrapping_sub(slot.base.addr()) < slot.bytes;
-    after.text(if on_it { " overflowed its stack: " } else { ": access below its stack: " });
+    let reach = slot.bytes.max(FRAME_MAX);
+    let lowest = slot.base.addr().wrapping_sub(reach);
+    let ran_on_it = fault.stack_pointer.wrapping_sub(lowest) < reach + slot.bytes;
+    after.text(if ran_on_it { " overflowed its stack: " } else { ": access below its stack: " });
     after.decimal(slot.bytes as u64);
     after.text(" bytes, guard ");
     after.decimal(slot.guard as u64);

@@ -74,12 +74,15 @@ fn chain(signal: c_int, previous: &AtomicPtr<libc::sigaction>) -> Result<(), Err
         return Err(Errno::last());
     }
     remember(previous, before);
+    let expected = before;
     // SAFETY: `ours` names a handler of the type its flags say; it is async-signal-safe.
     if unsafe { libc::sigaction(signal, &raw const ours, &raw mut before) } != 0 {
         return Err(Errno::last());
     }
-    // Another thread may have installed its handler between the two calls.
-    remember(previous, before);
+    if before.sa_sigaction != expected.sa_sigaction {
+        // Another thread installed its handler between the two calls.
+        remember(previous, before);
+    }
     Ok(())
 }
 

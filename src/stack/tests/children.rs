@@ -118,6 +118,10 @@ fn locked_memory_still_has_guards() {
 }
 
 #[test]
+#[cfg_attr(
+    any(kcoro_asan, kcoro_tsan),
+    ignore = "the shadow of a sanitizer takes more address space than any limit"
+)]
 fn exhausted_address_space_is_an_error() {
     let test = "stack::tests::children::exhausted_address_space_is_an_error";
     if let Some(output) = in_child_after("ulimit -v 2000000", test) {
