@@ -16,6 +16,7 @@ pub(crate) mod cgroup;
 pub(crate) mod clock;
 pub(crate) mod cpu;
 pub(crate) mod fiber;
+pub(crate) mod file;
 pub(crate) mod futex;
 pub(crate) mod limits;
 pub(crate) mod memory;
