@@ -7,6 +7,9 @@ compile_error!("kcoro supports x86_64 and aarch64 Linux; this target has no cont
 #[cfg(not(loom))]
 #[allow(dead_code, unused_imports, reason = "the layers above land one by one")]
 mod arch;
+#[allow(clippy::disallowed_types, reason = "the lint sees through the names that prim re-exports")]
+#[cfg_attr(loom, allow(dead_code, reason = "only its pure files are built under loom"))]
+pub mod arena;
 #[cfg(not(loom))]
 #[allow(clippy::disallowed_types, reason = "the lint sees through the names that prim re-exports")]
 #[allow(dead_code, unused_imports, reason = "the layers above land one by one")]

@@ -2,12 +2,14 @@
 //!
 //! All of them are plain enums that name what happened and give back what the caller put in.
 
+mod arena;
 mod coroutine;
 mod monster;
 mod record;
 mod stack;
 mod workers;
 
+pub use arena::{AliasError, ArenaError, RegionError, StaleDescriptor};
 #[allow(unused_imports, reason = "the scheduler names it next")]
 pub(crate) use coroutine::panic_text;
 pub use coroutine::{FinishedError, ResumeError};

@@ -1,0 +1,305 @@
+//! The shared heart of an arena: its slabs, its limit, its figures, and how long all of it lives.
+//!
+//! A payload holds no counted reference to its arena: that would cost a locked instruction on each
+//! allocation. Instead blocks that leave a depot count in bulk, a magazine at a time, and the store
+//! goes when the last handle, the last thread's magazines and the last block are back.
+//!
+//! # Invariants
+//!
+//! 1. `holds` = 1 while there is an `Arena` + threads with magazines of this store + blocks outside
+//!    the depots. The store is freed when it reaches zero, and not before.
+//! 2. With a limit, `budget.used()` is the sum of the sizes of all live payloads that have memory of
+//!    the arena; without one it is not kept.
+//!
+//! # Who calls this, and what it may call
+//!
+//! Handles, payloads and magazines, from any thread. Callbacks of those who wait for room run after
+//! all locks are released.
+
+use super::budget::Budget;
+use super::class::{BARE, CLASS, CLASSES, SIZED};
+use super::magazine::Figures;
+use super::slab::{Block, Slab};
+use super::stats::{ArenaStats, ClassStats};
+use crate::error::ArenaError;
+use crate::prim::{AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering};
+use std::path::PathBuf;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+/// Told once when memory was given back.
+pub(super) type Waiter = Box<dyn FnOnce() + Send>;
+
+/// What the builder fixed.
+#[derive(Clone, Debug)]
+pub(super) struct Config {
+    pub(super) limit: Option<usize>,
+    pub(super) spill_above: Option<usize>,
+    pub(super) spill_dir: PathBuf,
+}
+
+/// The shared heart of an arena. See the module header.
+pub(super) struct Store {
+    holds: AtomicUsize,
+    handles: AtomicUsize,
+    closed: AtomicBool,
+    pub(super) budget: Option<Budget>,
+    pub(super) config: Config,
+    slabs: [Slab; CLASSES],
+    waiters: Mutex<Vec<Waiter>>,
+    pub(super) counts: Counts,
+    threads: Mutex<Threads>,
+}
+
+/// Figures that are kept in common, because what they count is slow anyway.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub(super) mapped: AtomicU64,
+    pub(super) mapped_bytes: AtomicU64,
+    pub(super) aliases: AtomicU64,
+    pub(super) spilled: AtomicU64,
+    pub(super) spilled_bytes: AtomicU64,
+    pub(super) spills: AtomicU64,
+    pub(super) sticky: AtomicU64,
+    pub(super) refused: AtomicU64,
+}
+
+#[derive(Default)]
+struct Threads {
+    live: Vec<Arc<Figures>>,
+    /// What threads counted that have ended.
+    ended_allocations: u64,
+    ended_bytes: u64,
+}
+
+impl Store {
+    /// A store with one handle.
+    pub(super) fn create(config: Config) -> NonNull<Store> {
+        let store = Store {
+            holds: AtomicUsize::new(1),
+            handles: AtomicUsize::new(1),
+            closed: AtomicBool::new(false),
+            budget: config.limit.map(|limit| Budget::new(limit as u64)),
+            config,
+            slabs: std::array::from_fn(|_| Slab::new()),
+            waiters: Mutex::new(Vec::new()),
+            counts: Counts::default(),
+            threads: Mutex::new(Threads::default()),
+        };
+        NonNull::from(Box::leak(Box::new(store)))
+    }
+
+    pub(super) fn add_handle(&self) {
+        self.handles.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Removes a handle; the caller's pointer may dangle afterwards.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns a handle of a store from `create`, and gives it up.
+    pub(super) unsafe fn drop_handle(store: NonNull<Store>) {
+        // SAFETY: the caller's handle keeps the store.
+        let this = unsafe { store.as_ref() };
+        // Relaxed: what must be ordered before the end is ordered by `holds`.
+        if this.handles.fetch_sub(1, Ordering::Relaxed) > 1 {
+            return;
+        }
+        this.closed.store(true, Ordering::Relaxed);
+        // Nobody can allocate any more. Dropped here, no callback is dropped under a borrowed stock.
+        let waiters = std::mem::take(&mut *this.waiters.lock());
+        drop(waiters);
+        super::magazine::release_closed();
+        // SAFETY: the last handle's hold, given up once.
+        unsafe { Store::drop_holds(store, 1) };
+    }
+
+    /// Whether the last handle is gone: magazines are not worth keeping.
+    #[inline]
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    /// Counts `count` more reasons to keep the store. The caller has one.
+    pub(super) fn add_holds(&self, count: usize) {
+        self.holds.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Gives `count` holds up; the caller's pointer may dangle afterwards.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns that many holds of a store from `create`.
+    pub(super) unsafe fn drop_holds(store: NonNull<Store>, count: usize) {
+        // SAFETY: the caller's holds keep the store.
+        let holds = unsafe { &store.as_ref().holds };
+        // Release: pairs with the Acquire below in the thread that comes last, which must see every
+        // access to the store as past.
+        if holds.fetch_sub(count, Ordering::Release) == count {
+            // Acquire: pairs with the Release of all others, above.
+            holds.load(Ordering::Acquire);
+            // SAFETY: it came out of a box in `create`, and nobody holds it any more.
+            drop(unsafe { Box::from_raw(store.as_ptr()) });
+        }
+    }
+
+    /// Moves blocks from the depot to `into`; each of them holds the store from then on.
+    pub(super) fn take_blocks(
+        &self,
+        class: usize,
+        count: usize,
+        into: &mut Vec<Block>,
+    ) -> Result<(), ArenaError> {
+        let taken = self.slabs[class].take(self, class, count, into)?;
+        self.add_holds(taken);
+        Ok(())
+    }
+
+    /// Moves unused blocks to the depot; the caller's pointer may dangle afterwards.
+    ///
+    /// # Safety
+    ///
+    /// The blocks are of this store and class, nobody uses them, and the caller gives them up.
+    pub(super) unsafe fn put_blocks(
+        store: NonNull<Store>,
+        class: usize,
+        blocks: &mut dyn ExactSizeIterator<Item = Block>,
+    ) {
+        let count = blocks.len();
+        if count > 0 {
+            // SAFETY: each block holds the store.
+            unsafe { store.as_ref() }.slabs[class].put(blocks);
+            // SAFETY: those were the holds of the blocks.
+            unsafe { Store::drop_holds(store, count) };
+        }
+    }
+
+    /// Leaves a block alone for ever; the caller's pointer may dangle afterwards.
+    ///
+    /// # Safety
+    ///
+    /// As for [`put_blocks`](Store::put_blocks).
+    #[cold]
+    pub(super) unsafe fn forget_block(store: NonNull<Store>, class: usize) {
+        // SAFETY: the block holds the store.
+        unsafe { store.as_ref() }.slabs[class].forget();
+        // SAFETY: that was the hold of the block.
+        unsafe { Store::drop_holds(store, 1) };
+    }
+
+    /// Finds a block that may be in any state.
+    #[inline]
+    pub(super) fn find(&self, class: usize, index: u32) -> Option<Block> {
+        self.slabs.get(class)?.find(class, index)
+    }
+
+    /// Takes `bytes` out of the budget.
+    #[inline]
+    pub(super) fn charge(&self, bytes: usize) -> Result<(), ArenaError> {
+        let Some(budget) = &self.budget else { return Ok(()) };
+        budget.take(bytes as u64).map_err(|used| self.full(budget, bytes, used))
+    }
+
+    #[cold]
+    fn full(&self, budget: &Budget, requested: usize, used: u64) -> ArenaError {
+        self.counts.refused.fetch_add(1, Ordering::Relaxed);
+        let limit = budget.limit() as usize;
+        ArenaError::Full { requested, used: used as usize, limit }
+    }
+
+    /// Puts `bytes` back into the budget. Whoever waits for them is returned and must be called.
+    #[inline]
+    #[must_use]
+    pub(super) fn discharge(&self, bytes: usize) -> Vec<Waiter> {
+        match &self.budget {
+            Some(budget) if budget.give_back(bytes as u64) => self.take_waiters(budget),
+            _ => Vec::new(),
+        }
+    }
+
+    #[cold]
+    fn take_waiters(&self, budget: &Budget) -> Vec<Waiter> {
+        let mut waiters = self.waiters.lock();
+        budget.nobody_waits();
+        std::mem::take(&mut *waiters)
+    }
+
+    /// Keeps `waiter` until memory is given back, unless `bytes` are to be had now.
+    pub(super) fn wait_for_room(&self, bytes: usize, waiter: Waiter) -> Result<(), Waiter> {
+        let Some(budget) = &self.budget else { return Err(waiter) };
+        let mut waiters = self.waiters.lock();
+        if !budget.wait_unless_room(bytes as u64) {
+            return Err(waiter);
+        }
+        waiters.push(waiter);
+        Ok(())
+    }
+
+    pub(super) fn add_thread(&self, figures: Arc<Figures>) {
+        self.add_holds(1);
+        self.threads.lock().live.push(figures);
+    }
+
+    /// Forgets a thread; its hold stays with the caller.
+    pub(super) fn remove_thread(&self, figures: &Arc<Figures>) {
+        let mut threads = self.threads.lock();
+        threads.live.retain(|other| !Arc::ptr_eq(other, figures));
+        self.fold(&mut threads, figures);
+    }
+
+    /// Counts an operation of a thread that has no magazines any more.
+    #[cold]
+    pub(super) fn count_without_thread(&self, figures: &Figures) {
+        self.fold(&mut self.threads.lock(), figures);
+    }
+
+    fn fold(&self, threads: &mut Threads, figures: &Figures) {
+        threads.ended_allocations += figures.allocations();
+        threads.ended_bytes = threads.ended_bytes.wrapping_add(figures.bytes());
+    }
+
+    /// Gives the pages of unused blocks back to the system.
+    pub(super) fn trim(&self) -> usize {
+        let large = |&class: &usize| CLASS[class].size >= 4096;
+        (0..SIZED).filter(large).map(|class| self.slabs[class].trim(class)).sum()
+    }
+
+    pub(super) fn stats(&self) -> ArenaStats {
+        let threads = self.threads.lock();
+        let sum = |of: &dyn Fn(&Figures) -> u64| {
+            threads.live.iter().map(|figures| of(figures)).fold(0, u64::wrapping_add)
+        };
+        let class_stats = |class: usize| {
+            let figures = self.slabs[class].figures();
+            let cached = sum(&|thread| thread.cached(class)) as usize;
+            ClassStats {
+                size: CLASS[class].size,
+                live: figures.out.saturating_sub(cached),
+                cached,
+                blocks: figures.carved,
+                high_water: figures.peak,
+            }
+        };
+        let get = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let classes: [ClassStats; SIZED] = std::array::from_fn(class_stats);
+        let bytes = sum(&Figures::bytes).wrapping_add(threads.ended_bytes);
+        ArenaStats {
+            depth: classes.iter().map(|class| class.live).sum::<usize>() + class_stats(BARE).live,
+            bytes,
+            allocations: sum(&Figures::allocations) + threads.ended_allocations,
+            limit: self.config.limit,
+            used: self.budget.as_ref().map(Budget::used),
+            high_water: classes.iter().map(|class| class.high_water * class.size).sum::<usize>()
+                as u64,
+            large: get(&self.counts.mapped),
+            large_bytes: get(&self.counts.mapped_bytes),
+            aliases: get(&self.counts.aliases),
+            spilled: get(&self.counts.spilled),
+            spilled_bytes: get(&self.counts.spilled_bytes),
+            spills: get(&self.counts.spills),
+            sticky: get(&self.counts.sticky),
+            refused: get(&self.counts.refused),
+            classes,
+        }
+    }
+}
