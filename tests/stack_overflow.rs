@@ -82,7 +82,7 @@ fn small_frames() {
 }
 
 #[test]
-#[cfg_attr(kcoro_asan, ignore = "AddressSanitizer's frames have no stack probes")]
+#[cfg_attr(any(kcoro_asan, kcoro_tsan), ignore = "a sanitizer's frames have no stack probes")]
 fn large_frames() {
     if let Some(output) = in_child("", "large_frames") {
         return assert_reported(&output, "coroutine ", 1 << 20);

@@ -33,7 +33,7 @@ unsafe extern "C" fn root(argument: usize, value: usize, hook: usize) -> Leave {
     let me = ControlRef::from_address(argument);
     // SAFETY: this is the first thing on arrival at `me`; the hook came with the switch.
     let value = unsafe {
-        fiber::arrive(me.fiber());
+        fiber::arrive_first(me.fiber());
         arch::arrive(Arrival { value, hook })
     };
     let outcome = if value == UNWIND { Ok(()) } else { run_body(me) };
@@ -67,7 +67,7 @@ fn finish_by_hand(me: ControlRef, outcome: Result<(), Box<dyn Any + Send>>) -> L
         if let Some(core) = core() {
             core.set_current((*driver).previous);
         }
-        fiber::leave_for_good(&(*driver).fiber);
+        fiber::leave_for_good(me.fiber(), &(*driver).fiber);
         Leave { to: (*driver).sp, hook: 0 }
     }
 }

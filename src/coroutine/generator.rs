@@ -462,14 +462,14 @@ where
     // and the outcome takes its place when it has ended.
     unsafe {
         let block = &(*place).block;
-        fiber::arrive(&*block.fiber.get());
+        fiber::arrive_first(&*block.fiber.get());
         block.started.set(true);
         let body = ManuallyDrop::take(&mut (*(*place).slot.get()).body);
         let input = MaybeUninit::new((value as *const Input).read());
         let yielder = Yielder { block: NonNull::from(block), marker: PhantomData };
         let outcome = catch_unwind(AssertUnwindSafe(|| body(&yielder, input.assume_init())));
         (*(*place).slot.get()).outcome = ManuallyDrop::new(outcome);
-        fiber::leave_for_good(&*block.parent.get());
+        fiber::leave_for_good(&*block.fiber.get(), &*block.parent.get());
         (&raw const (*(*place).slot.get()).outcome) as usize
     }
 }

@@ -23,7 +23,7 @@ use super::state::State;
 use crate::arch::{self, Hook, Leave};
 use crate::error::StackError;
 use crate::stack::StackSize;
-use crate::sys::fiber;
+use crate::sys::fiber::{self, Fiber};
 
 /// Finished blocks that a thread keeps warm, stack and all.
 const WARM: usize = 64;
@@ -101,6 +101,7 @@ unsafe fn enter(core: &Core, first: ControlRef, value: usize) {
     // - `first` is suspended, and its stack pointer is used once.
     // - The root is continued by whoever finds nothing else to run on this thread.
     unsafe {
+        *core.root_fiber.get() = Fiber::here();
         fiber::leave(&*core.root_fiber.get(), first.fiber());
         let arrival = arch::switch(core.root.as_ptr(), to, value, 0);
         fiber::arrive(&*core.root_fiber.get());
@@ -124,7 +125,7 @@ pub(super) fn finish(me: ControlRef, outcome: Result<(), Box<dyn Any + Send>>) -
     let hook = core.recycle(me);
     let to = core.depart();
     // SAFETY: the coroutine ends here; `depart` made the one it names current.
-    unsafe { fiber::leave_for_good(core.current_fiber()) };
+    unsafe { fiber::leave_for_good(me.fiber(), core.current_fiber()) };
     Leave { to, hook }
 }
 

@@ -12,11 +12,12 @@
 //!
 //! # Invariants
 //!
-//! 1. Every switch is `leave`, the jump, `arrive`, in this order and on the same thread; a context
-//!    that ends uses [`leave_for_good`] and has no `arrive`.
+//! 1. Every switch is `leave`, the jump, `arrive`, in this order and on the same thread. The first
+//!    function of a context begins with [`arrive_first`] and ends with [`leave_for_good`].
 //! 2. A fiber made by [`Fiber::new`] is retired exactly once, while it is not the running one.
 //! 3. `leave` is inlined into the function that jumps: ThreadSanitizer counts the calls and returns
-//!    of the fiber it was told of last, so a frame may not be left between the two.
+//!    of the fiber it was told of last, so a frame may not be left between the two. A context that
+//!    ends does leave frames after its announcement, so there the arriving side makes the change.
 //!
 //! # Who calls this, and what it may call
 //!
@@ -103,7 +104,7 @@ pub(crate) unsafe fn leave(from: &Fiber, to: &Fiber) {
     #[cfg(kcoro_asan)]
     // SAFETY: the caller runs on `from` and jumps to `to` next.
     unsafe {
-        asan::leave(Some(&from.asan), &to.asan);
+        asan::leave(&from.asan, &to.asan);
     }
     #[cfg(kcoro_tsan)]
     // SAFETY: the caller jumps to `to` next.
@@ -112,32 +113,28 @@ pub(crate) unsafe fn leave(from: &Fiber, to: &Fiber) {
     }
 }
 
-/// Announces that the running context ends with a jump to `to`.
+/// Announces that the running context, `from`, ends with a jump to `to`. Frames that only return
+/// on the way to the jump may follow. The fiber may be entered again from its beginning.
 ///
 /// # Safety
 ///
-/// - The caller jumps to `to` before it returns (invariant 3), and its stack is never continued.
+/// - The caller runs on `from`, whose stack is left for `to` without any other switch between.
 #[inline(always)]
 #[allow(unused_variables, reason = "an ordinary build has nothing to announce")]
-pub(crate) unsafe fn leave_for_good(to: &Fiber) {
+pub(crate) unsafe fn leave_for_good(from: &Fiber, to: &Fiber) {
     #[cfg(kcoro_asan)]
-    // SAFETY: the caller jumps to `to` next and never comes back.
+    // SAFETY: the caller's condition. The side stack is kept, not freed, because the frames that
+    // are still to return have locals there.
     unsafe {
-        asan::leave(None, &to.asan);
-    }
-    #[cfg(kcoro_tsan)]
-    // SAFETY: the caller jumps to `to` next.
-    unsafe {
-        to.tsan.enter();
+        asan::leave(&from.asan, &to.asan);
     }
 }
 
-/// Announces that the jump is done: the first thing on arrival, at a resumed switch as at the
-/// first entry.
+/// Announces that the jump is done: the first thing after a switch that returns.
 ///
 /// # Safety
 ///
-/// - The caller runs on `at`, which the matching [`leave`] named as `to`.
+/// - The caller runs on `at`, which the matching [`leave`] or [`leave_for_good`] named as `to`.
 #[inline(always)]
 #[allow(unused_variables, reason = "an ordinary build has nothing to announce")]
 pub(crate) unsafe fn arrive(at: &Fiber) {
@@ -145,6 +142,31 @@ pub(crate) unsafe fn arrive(at: &Fiber) {
     // SAFETY: the caller runs on `at`.
     unsafe {
         asan::arrive(&at.asan);
+    }
+    #[cfg(kcoro_tsan)]
+    // SAFETY: the caller runs on `at`, in the function that left it.
+    unsafe {
+        at.tsan.arrive();
+    }
+}
+
+/// As [`arrive`], for the first function of a context: its first statement.
+///
+/// # Safety
+///
+/// - As [`arrive`]; the calling function is the outermost of the context.
+#[inline(always)]
+#[allow(unused_variables, reason = "an ordinary build has nothing to announce")]
+pub(crate) unsafe fn arrive_first(at: &Fiber) {
+    #[cfg(kcoro_asan)]
+    // SAFETY: the caller runs on `at`.
+    unsafe {
+        asan::arrive(&at.asan);
+    }
+    #[cfg(kcoro_tsan)]
+    // SAFETY: the caller is the outermost function of `at`.
+    unsafe {
+        at.tsan.arrive_first();
     }
 }
 
@@ -165,6 +187,8 @@ mod asan {
             old_size: *mut usize,
         );
         fn __asan_unpoison_memory_region(start: *const u8, size: usize);
+        fn __lsan_register_root_region(start: *const u8, size: usize);
+        fn __lsan_unregister_root_region(start: *const u8, size: usize);
     }
 
     thread_local! {
@@ -185,15 +209,34 @@ mod asan {
         ///
         /// - The range is mapped and no longer in use as a stack.
         pub(super) unsafe fn new(bottom: *const u8, size: usize) -> Context {
-            // The frames of an earlier owner that never returned left their red zones behind.
+            // The frames of an earlier owner that never returned left their red zones behind. What
+            // only a suspended stack refers to is no leak.
             // SAFETY: the caller vouches for the range.
-            unsafe { __asan_unpoison_memory_region(bottom, size) };
+            unsafe {
+                __asan_unpoison_memory_region(bottom, size);
+                __lsan_register_root_region(bottom, size);
+            }
             Context { bottom, size, fake: Cell::new(ptr::null_mut()) }
         }
 
         pub(super) fn retire(&self) {
-            // SAFETY: the range is still mapped (invariant 2), and nothing runs on it.
-            unsafe { __asan_unpoison_memory_region(self.bottom, self.size) };
+            let fake = self.fake.replace(ptr::null_mut());
+            let mut own = ptr::null_mut();
+            let (mut bottom, mut size) = (ptr::null(), 0);
+            // A side stack can only be freed by its own context when it ends: pose as it.
+            // SAFETY:
+            // - The range is still mapped (invariant 2), and nothing runs on it.
+            // - The two switches cancel out, and nothing else happens between them.
+            unsafe {
+                __asan_unpoison_memory_region(self.bottom, self.size);
+                __lsan_unregister_root_region(self.bottom, self.size);
+                if !fake.is_null() {
+                    __sanitizer_start_switch_fiber(&raw mut own, self.bottom, self.size);
+                    __sanitizer_finish_switch_fiber(fake, &raw mut bottom, &raw mut size);
+                    __sanitizer_start_switch_fiber(ptr::null_mut(), bottom, size);
+                    __sanitizer_finish_switch_fiber(own, ptr::null_mut(), ptr::null_mut());
+                }
+            }
         }
 
         pub(super) fn here() -> Context {
@@ -233,12 +276,11 @@ mod asan {
 
     /// # Safety
     ///
-    /// - As [`leave`](super::leave); `from` is `None` for a context that ends.
+    /// - As [`leave`](super::leave).
     #[inline(always)]
-    pub(super) unsafe fn leave(from: Option<&Context>, to: &Context) {
-        let save = from.map_or(ptr::null_mut(), |from| from.fake.as_ptr());
-        // SAFETY: `save` is null or valid for a write; the bounds are those of `to`.
-        unsafe { __sanitizer_start_switch_fiber(save, to.bottom, to.size) };
+    pub(super) unsafe fn leave(from: &Context, to: &Context) {
+        // SAFETY: the cell is valid for a write; the bounds are those of `to`.
+        unsafe { __sanitizer_start_switch_fiber(from.fake.as_ptr(), to.bottom, to.size) };
     }
 
     /// # Safety
@@ -267,6 +309,8 @@ mod tsan {
         fn __tsan_create_fiber(flags: c_uint) -> *mut c_void;
         fn __tsan_destroy_fiber(fiber: *mut c_void);
         fn __tsan_switch_to_fiber(fiber: *mut c_void, flags: c_uint);
+        fn __tsan_func_entry(caller: *const c_void);
+        fn __tsan_func_exit();
     }
 
     #[derive(Debug)]
@@ -301,6 +345,39 @@ mod tsan {
         pub(super) unsafe fn enter(&self) {
             // SAFETY: the caller's condition, and the fiber is not retired (invariant 2).
             unsafe { __tsan_switch_to_fiber(self.0, 0) };
+        }
+
+        /// Takes over from a context that ended, if one did.
+        ///
+        /// # Safety
+        ///
+        /// - The caller runs on this context, in the function that left it.
+        #[inline(always)]
+        pub(super) unsafe fn arrive(&self) {
+            // SAFETY: the caller's condition.
+            unsafe {
+                if __tsan_get_current_fiber() != self.0 {
+                    __tsan_switch_to_fiber(self.0, 0);
+                }
+            }
+        }
+
+        /// As [`arrive`](Context::arrive). The calling function was counted for the context that
+        /// ended: the entry moves over.
+        ///
+        /// # Safety
+        ///
+        /// - The caller is the outermost function of this context.
+        #[inline(always)]
+        pub(super) unsafe fn arrive_first(&self) {
+            // SAFETY: the caller's condition; it is an instrumented function, counted once.
+            unsafe {
+                if __tsan_get_current_fiber() != self.0 {
+                    __tsan_func_exit();
+                    __tsan_switch_to_fiber(self.0, 0);
+                    __tsan_func_entry(core::ptr::null());
+                }
+            }
         }
     }
 }
