@@ -1,4 +1,6 @@
 //! The arena against a model of plain byte strings, its edges, and its behaviour under threads.
+//!
+//! Long because: one list of tests shares the model and the watchdog at its top.
 
 use super::refcount::{RefWord, Released, Retained, Sound};
 use super::*;
