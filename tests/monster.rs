@@ -8,3 +8,5 @@ mod record;
 mod sampler;
 #[path = "monster/status.rs"]
 mod status;
+#[path = "monster/waits.rs"]
+mod waits;

@@ -13,7 +13,7 @@ pub use arena::{AliasError, ArenaError, RegionError, StaleDescriptor};
 #[allow(unused_imports, reason = "the scheduler names it next")]
 pub(crate) use coroutine::panic_text;
 pub use coroutine::{FinishedError, ResumeError};
-pub use monster::IdError;
+pub use monster::{CoordError, IdError, WaitStateError};
 pub use record::RecordError;
 pub use stack::StackError;
 pub use workers::WorkersError;

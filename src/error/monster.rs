@@ -25,3 +25,41 @@ impl fmt::Display for IdError {
 }
 
 impl std::error::Error for IdError {}
+
+/// A wait state that cannot be created.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WaitStateError {
+    /// As many as there may be exist already.
+    AllInUse,
+}
+
+impl fmt::Display for WaitStateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WaitStateError::AllInUse => {
+                f.write_str("all 256 wait states are in use: drop one before creating another")
+            }
+        }
+    }
+}
+
+impl std::error::Error for WaitStateError {}
+
+/// A wait for a coordination that did not end with one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CoordError {
+    /// The timeout passed first.
+    Timeout,
+}
+
+impl fmt::Display for CoordError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CoordError::Timeout => f.write_str("timed out waiting for the shard to be coordinated"),
+        }
+    }
+}
+
+impl std::error::Error for CoordError {}

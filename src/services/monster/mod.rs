@@ -19,15 +19,20 @@
 //! ```
 
 mod crc;
+mod hub;
 mod primes;
 mod proc_text;
 pub mod record;
 mod sample;
 mod sampler;
 pub mod status;
+mod wait_state;
+mod waiters;
 
+pub use hub::Monster;
 pub use primes::{
     HECKE_MODULUS, PIPE_COUNT, PRIMES, PipeId, SHARD_COUNT, ShardId, apply_hecke, assign_shard,
 };
 pub use sample::{Command, ProcessState, Sample};
 pub use sampler::{Registers, Sampler, SamplerBuilder, Sweep};
+pub use wait_state::{WAIT_STATE_COUNT, WaitState};

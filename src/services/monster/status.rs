@@ -41,9 +41,9 @@ pub struct PipeStatus {
     pub producer: Option<u32>,
     /// The pid of the process whose consumer opened it; `None` shows as 0.
     pub consumer: Option<u32>,
-    /// Reads in progress.
+    /// Open ends of the consumer's side.
     pub readers: usize,
-    /// Writes in progress.
+    /// Open ends of the producer's side.
     pub writers: usize,
     /// True once it is closed; shows as 0 or 1.
     pub closed: bool,
