@@ -358,11 +358,12 @@ unsafe fn allocate_mapping(store: NonNull<Store>, length: usize) -> Result<Paylo
 }
 
 fn map_file(shared: &Store, length: usize) -> Result<MmapMut, ArenaError> {
-    let failed = |error: std::io::Error| ArenaError::Spill { bytes: length, kind: error.kind() };
-    let file = sys::file::nameless(&shared.config.spill_dir, length).map_err(failed)?;
+    let failed = |kind| ArenaError::Spill { bytes: length, kind };
+    let file = sys::file::nameless(&shared.config.spill_dir, length);
+    let file = file.map_err(|error| failed(error.kind()))?;
     // SAFETY: the file has no name and its descriptor ends here, so nobody else can change it or make
     // it shorter; all its blocks are reserved.
-    unsafe { MmapMut::map_mut(&file) }.map_err(failed)
+    unsafe { MmapMut::map_mut(&file) }.map_err(|error| failed(error.kind()))
 }
 
 /// A box whose contents are borrowed through a raw pointer; drops them unless forgotten.

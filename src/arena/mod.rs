@@ -34,6 +34,7 @@ mod class;
 mod descriptor;
 #[cfg(not(loom))]
 mod handle;
+mod holds;
 #[cfg(not(loom))]
 mod magazine;
 #[cfg(not(loom))]

@@ -107,7 +107,7 @@ impl Region {
     ///
     /// [`RegionError::System`].
     pub fn register(length: usize) -> Result<Region, RegionError> {
-        let file = sys::file::in_memory(length)?;
+        let file = sys::file::in_memory(length).map_err(refused)?;
         // SAFETY: the file is ours alone until `file` hands it out, which is unsafe, and its length is
         // sealed.
         unsafe { Region::map(file, length) }
@@ -126,7 +126,7 @@ impl Region {
     pub unsafe fn map_file(path: impl AsRef<Path>, length: usize) -> Result<Region, RegionError> {
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create(true).truncate(false).open(path)?;
-        sys::file::reserve(&file, length)?;
+        sys::file::reserve(&file, length).map_err(refused)?;
         // SAFETY: the caller's conditions.
         unsafe { Region::map(file, length) }
     }
@@ -243,6 +243,10 @@ impl Region {
     pub unsafe fn file(&self) -> BorrowedFd<'_> {
         self.inner.file.as_fd()
     }
+}
+
+fn refused(error: sys::Errno) -> RegionError {
+    RegionError::System { kind: error.kind() }
 }
 
 impl Inner {

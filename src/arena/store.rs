@@ -18,6 +18,7 @@
 
 use super::budget::Budget;
 use super::class::{BARE, CLASS, CLASSES, SIZED};
+use super::holds::Holds;
 use super::magazine::Figures;
 use super::slab::{Block, Slab};
 use super::stats::{ArenaStats, ClassStats};
@@ -40,7 +41,7 @@ pub(super) struct Config {
 
 /// The shared heart of an arena. See the module header.
 pub(super) struct Store {
-    holds: AtomicUsize,
+    holds: Holds,
     handles: AtomicUsize,
     closed: AtomicBool,
     pub(super) budget: Option<Budget>,
@@ -76,7 +77,7 @@ impl Store {
     /// A store with one handle.
     pub(super) fn create(config: Config) -> NonNull<Store> {
         let store = Store {
-            holds: AtomicUsize::new(1),
+            holds: Holds::one(),
             handles: AtomicUsize::new(1),
             closed: AtomicBool::new(false),
             budget: config.limit.map(|limit| Budget::new(limit as u64)),
@@ -122,7 +123,7 @@ impl Store {
 
     /// Counts `count` more reasons to keep the store. The caller has one.
     pub(super) fn add_holds(&self, count: usize) {
-        self.holds.fetch_add(count, Ordering::Relaxed);
+        self.holds.add(count);
     }
 
     /// Gives `count` holds up; the caller's pointer may dangle afterwards.
@@ -132,12 +133,7 @@ impl Store {
     /// The caller owns that many holds of a store from `create`.
     pub(super) unsafe fn drop_holds(store: NonNull<Store>, count: usize) {
         // SAFETY: the caller's holds keep the store.
-        let holds = unsafe { &store.as_ref().holds };
-        // Release: pairs with the Acquire below in the thread that comes last, which must see every
-        // access to the store as past.
-        if holds.fetch_sub(count, Ordering::Release) == count {
-            // Acquire: pairs with the Release of all others, above.
-            holds.load(Ordering::Acquire);
+        if unsafe { store.as_ref() }.holds.give_up(count) {
             // SAFETY: it came out of a box in `create`, and nobody holds it any more.
             drop(unsafe { Box::from_raw(store.as_ptr()) });
         }

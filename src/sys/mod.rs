@@ -33,7 +33,17 @@ impl Errno {
 
     /// The error of the libc call that has just failed on this thread.
     pub(crate) fn last() -> Errno {
-        Errno(std::io::Error::last_os_error().raw_os_error().unwrap_or(0))
+        Errno::of(std::io::Error::last_os_error())
+    }
+
+    /// The error number in an error of the standard library; 0 if there is none.
+    pub(crate) fn of(error: std::io::Error) -> Errno {
+        Errno(error.raw_os_error().unwrap_or(0))
+    }
+
+    /// What kind of error the standard library takes it for.
+    pub(crate) fn kind(self) -> std::io::ErrorKind {
+        std::io::Error::from_raw_os_error(self.0).kind()
     }
 }
 
