@@ -167,9 +167,18 @@ impl ControlRef {
     }
 
     /// Where it stands in its life.
+    ///
+    /// A waker leaves the byte of a hand-driven coroutine alone, because the coroutine may be
+    /// running on its own thread meanwhile (a spurious resume); its mark makes PARKED read as READY.
     #[inline(always)]
     pub(crate) fn state(self) -> State {
-        State::from_byte(self.get().state.load(Ordering::Relaxed))
+        let control = self.get();
+        match State::from_byte(control.state.load(Ordering::Relaxed)) {
+            // Acquire pairs with the Release in `make_ready`: a driver that sees READY sees what
+            // the waker wrote.
+            State::Parked if control.woken.load(Ordering::Acquire) => State::Ready,
+            state => state,
+        }
     }
 
     #[inline(always)]
@@ -264,12 +273,13 @@ impl ControlRef {
         self.get().fp.set(arch::fp_control());
     }
 
-    /// Takes `(save, saved word)` cells for the floating-point control words.
+    /// Whether it has floating-point control words of its own.
     #[inline(always)]
     pub(super) fn save_fp(self) -> bool {
         self.get().save_fp.get()
     }
 
+    /// Its control words while it is suspended, those of the one that runs it while it runs.
     pub(super) fn fp<'a>(self) -> &'a Cell<u64> {
         &self.get().fp
     }
@@ -307,15 +317,16 @@ impl ControlRef {
     pub(crate) fn make_ready(self) {
         let control = self.get();
         let home = control.home.get();
-        self.set_state(State::Ready);
         if home.is_null() {
             // Release pairs with the Acquire in `take_woken`: what the waker wrote is visible.
             control.woken.store(true, Ordering::Release);
         } else if let Some(core) = core()
             && core::ptr::eq(core, home)
         {
+            self.set_state(State::Ready);
             core.push_woken(self);
         } else {
+            self.set_state(State::Ready);
             self.make_ready_remote();
         }
     }

@@ -49,6 +49,12 @@ pub(crate) trait Schedule: Send + Sync {
     fn ready_remote(&self, coroutine: ControlRef);
 }
 
+/// A number for a coroutine of a thread that has no core any more.
+#[cold]
+pub(super) fn id_without_core() -> u64 {
+    NEXT_ID.fetch_add(1, Ordering::Relaxed)
+}
+
 /// One thread's share of the coroutine machinery.
 pub(crate) struct Core {
     current: Cell<Option<ControlRef>>,
@@ -59,6 +65,8 @@ pub(crate) struct Core {
     budget: Cell<u32>,
     handoffs: Cell<u32>,
     ids: Cell<(u64, u64)>,
+    /// Suspended coroutines that are being unwound because they are dropped; they nest.
+    pub(super) unwinding: Cell<u32>,
     cache: StackCache,
     /// Where an overflow on this thread is reported from; without one the report is lost, nothing
     /// else.
@@ -95,6 +103,7 @@ impl Core {
             budget: Cell::new(SWITCH_BUDGET),
             handoffs: Cell::new(0),
             ids: Cell::new((0, 0)),
+            unwinding: Cell::new(0),
             cache: StackCache::new(),
             _alternate: ThreadAltStack::install().ok(),
             warm: UnsafeCell::new(Vec::new()),

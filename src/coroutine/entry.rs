@@ -16,6 +16,9 @@ use super::state::State;
 use crate::arch::{self, Arrival, Leave};
 use crate::sys::fiber;
 
+/// How often coroutine-local values are dropped that destructors of such values made anew.
+const LOCAL_ROUNDS: usize = 8;
+
 /// Lays the first frame of a coroutine whose body is set.
 pub(super) fn prepare(me: ControlRef) {
     // SAFETY: the bytes below the block are the coroutine's own stack, which is not in use, and
@@ -36,6 +39,9 @@ unsafe extern "C" fn root(argument: usize, value: usize, hook: usize) -> Leave {
         fiber::arrive_first(me.fiber());
         arch::arrive(Arrival { value, hook })
     };
+    if me.save_fp() {
+        super::park::arrive_fp(me);
+    }
     let outcome = if value == UNWIND { Ok(()) } else { run_body(me) };
     me.set_state(State::Finished);
     if me.is_scheduled() { super::sched::finish(me, outcome) } else { finish_by_hand(me, outcome) }
@@ -77,13 +83,15 @@ pub(super) fn drop_locals(
     me: ControlRef,
     outcome: Result<(), Box<dyn Any + Send>>,
 ) -> Result<(), Box<dyn Any + Send>> {
-    // SAFETY: own thread only, and the reference ends before the values are dropped.
-    let locals = unsafe { (*me.locals().get()).take() };
-    match locals {
-        None => outcome,
-        Some(locals) => match catch_unwind(AssertUnwindSafe(|| drop(locals))) {
-            Ok(()) => outcome,
-            Err(payload) => outcome.and(Err(payload)),
-        },
+    let mut outcome = outcome;
+    for _ in 0..LOCAL_ROUNDS {
+        // SAFETY: own thread only, and the reference ends before the values are dropped.
+        let Some(locals) = (unsafe { (*me.locals().get()).take() }) else { break };
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(locals))) {
+            outcome = outcome.and(Err(payload));
+        }
     }
+    // SAFETY: as above. What is left was made by a destructor of its own kind: it would never end.
+    std::mem::forget(unsafe { (*me.locals().get()).take() });
+    outcome
 }

@@ -19,19 +19,23 @@
 use core::cell::{Cell, UnsafeCell};
 use core::fmt;
 use core::marker::PhantomData;
-use core::mem::{ManuallyDrop, MaybeUninit};
+use core::mem::ManuallyDrop;
 use core::panic::Location;
 use core::ptr::NonNull;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
-use super::core::core_or_make;
-use super::park::{ForcedUnwind, unwind};
+use super::core::{core_or_make, id_without_core};
+use super::park::{ForcedUnwind, Unwinding, may_unwind, unwind};
 use crate::arch::{self, StackPointer};
 use crate::error::{FinishedError, StackError};
 use crate::stack::{Stack, StackCache, StackSize};
 use crate::sys::fiber::{self, Fiber};
+
+/// The closure takes at most this part of the stack: without optimisation it is moved a few times
+/// on its way into the body.
+const MOVES: usize = 4;
 
 /// What a generator does next, as seen by the one that resumes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -65,8 +69,9 @@ union Slot<F, R> {
     outcome: ManuallyDrop<Result<R, Box<dyn Any + Send>>>,
 }
 
-/// What a handle or a yielder takes part in: neither `Send` nor `Sync`, whatever the values are.
-type Held<Input, Yield, Return> = (fn(Input), *mut (Yield, Return));
+/// What a handle or a yielder takes part in: neither `Send` nor `Sync`, whatever the values are,
+/// and invariant, because values go in on one side and come out on the other.
+type Held<Input, Yield, Return> = *mut (Input, Yield, Return);
 
 /// A coroutine that is resumed with an `Input`, suspends with a `Yield` and ends with a `Return`.
 ///
@@ -121,6 +126,17 @@ pub struct Coroutine<Input: 'static, Yield: 'static, Return: 'static> {
 /// use kcoro::coroutine::{Coroutine, Yielder};
 /// let generator = Coroutine::<(), (), ()>::new(|y: &Yielder<(), ()>, ()| {
 ///     std::thread::scope(|s| { s.spawn(|| y.suspend(())); });
+/// });
+/// ```
+///
+/// Its types are the generator's own, not sub- or supertypes: what comes out of
+/// [`suspend`](Yielder::suspend) is what went into the resume.
+///
+/// ```compile_fail,E0308
+/// use kcoro::coroutine::{Coroutine, Yielder};
+/// let generator = Coroutine::<fn(&'static str), (), ()>::new(|y, _first: fn(&'static str)| {
+///     let loosened: &Yielder<for<'a> fn(&'a str), ()> = y;
+///     loosened.suspend(())(&String::from("short-lived"));
 /// });
 /// ```
 pub struct Yielder<Input, Yield> {
@@ -219,12 +235,12 @@ impl<Input: 'static, Yield: 'static, Return: 'static> Coroutine<Input, Yield, Re
     {
         let (stack, id) = match core_or_make() {
             Some(core) => (core.cache().acquire(stack_size)?, core.take_id()),
-            None => (StackCache::new().acquire(stack_size)?, 0),
+            None => (StackCache::new().acquire(stack_size)?, id_without_core()),
         };
         let size = size_of::<BlockOf<F, Return>>();
         let align = align_of::<BlockOf<F, Return>>().max(64);
-        if size + align + arch::FIRST_FRAME > stack.usable() / 2 {
-            let minimum = 2 * (size + align + arch::FIRST_FRAME) + stack.guard();
+        if size + align + arch::FIRST_FRAME > stack.usable() / MOVES {
+            let minimum = MOVES * (size + align + arch::FIRST_FRAME) + StackSize::OVERHEAD;
             return Err(StackError::TooSmall { requested: stack_size.bytes(), minimum });
         }
         stack.set_label(id, name.as_deref(), location);
@@ -325,29 +341,54 @@ impl<Input: 'static, Yield: 'static, Return: 'static> Coroutine<Input, Yield, Re
         }
     }
 
-    /// Unwinds a suspended body; false: it refused.
+    /// Unwinds a suspended body; if it refuses, `sp` stays as it was.
     #[cold]
-    fn force_unwind(&mut self) -> bool {
-        if std::thread::panicking() {
-            return false;
+    fn force_unwind(&mut self) {
+        if !may_unwind() {
+            return;
         }
+        let unwinding = Unwinding::begin();
         // SAFETY: suspended; an input of 0 asks it to unwind.
         let (value, sp) = unsafe { enter(self.block, self.sp, 0) };
+        drop(unwinding);
         if sp != 0 {
-            return false;
+            return;
         }
         self.sp = 0;
         // SAFETY: as in `complete`.
         let outcome = unsafe { (value as *const Result<Return, Box<dyn Any + Send>>).read() };
         match outcome {
-            Err(payload) if !payload.is::<ForcedUnwind>() => {
-                self.free();
+            Err(payload) if !payload.is::<ForcedUnwind>() && !std::thread::panicking() => {
                 resume_unwind(payload)
             }
-            other => {
-                drop(other);
-                true
+            other => drop(other),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn drop_suspended(&mut self) {
+        // Frees the stack whether the destructors below return or panic, once nothing on it lives.
+        struct Free<'a, I: 'static, Y: 'static, R: 'static>(&'a mut Coroutine<I, Y, R>);
+        impl<I, Y, R> Drop for Free<'_, I, Y, R> {
+            fn drop(&mut self) {
+                if self.0.sp == 0 {
+                    self.0.free();
+                } else {
+                    // SAFETY: taken once; the frames stay alive on it for ever.
+                    unsafe { ManuallyDrop::take(&mut self.0.stack) }.leak();
+                }
             }
+        }
+        let this = Free(self);
+        // SAFETY: the block is valid as long as the stack is ours.
+        let block = unsafe { this.0.block.as_ref() };
+        if block.started.get() {
+            this.0.force_unwind();
+        } else {
+            this.0.sp = 0;
+            // SAFETY: never started, so the closure still lies in the block.
+            unsafe { (block.drop_body)(this.0.block.as_ptr()) }
         }
     }
 
@@ -373,16 +414,7 @@ impl<Input: 'static, Yield: 'static, Return: 'static> Drop for Coroutine<Input, 
     #[inline]
     fn drop(&mut self) {
         if self.sp != 0 {
-            // SAFETY: the block is valid as long as the stack is ours.
-            let block = unsafe { self.block.as_ref() };
-            if !block.started.get() {
-                // SAFETY: never started, so the closure still lies in the block.
-                unsafe { (block.drop_body)(self.block.as_ptr()) }
-            } else if !self.force_unwind() {
-                // SAFETY: taken once; the frames stay alive on it for ever.
-                unsafe { ManuallyDrop::take(&mut self.stack) }.leak();
-                return;
-            }
+            return self.drop_suspended();
         }
         self.free();
     }
@@ -464,10 +496,12 @@ where
         let block = &(*place).block;
         fiber::arrive_first(&*block.fiber.get());
         block.started.set(true);
-        let body = ManuallyDrop::take(&mut (*(*place).slot.get()).body);
-        let input = MaybeUninit::new((value as *const Input).read());
         let yielder = Yielder { block: NonNull::from(block), marker: PhantomData };
-        let outcome = catch_unwind(AssertUnwindSafe(|| body(&yielder, input.assume_init())));
+        // Taken inside, so that large ones are not moved through the frames of `catch_unwind`.
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            let body = ManuallyDrop::take(&mut (*(*place).slot.get()).body);
+            body(&yielder, (value as *const Input).read())
+        }));
         (*(*place).slot.get()).outcome = ManuallyDrop::new(outcome);
         fiber::leave_for_good(&*block.fiber.get(), &*block.parent.get());
         (&raw const (*(*place).slot.get()).outcome) as usize

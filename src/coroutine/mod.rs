@@ -33,6 +33,8 @@ pub use state::{State, WaitReason};
 pub use task::{Task, TaskBuilder, yield_to};
 pub use unparker::{Unparker, unparker};
 
+pub use crate::stack::{Stats as StackStats, stats as stack_stats};
+
 /// What can be said about the running coroutine.
 #[derive(Debug, Clone)]
 pub struct CoroutineRef {

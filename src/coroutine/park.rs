@@ -264,6 +264,7 @@ pub(super) unsafe fn to_driver(me: ControlRef, state: State) {
     }
 }
 
+/// Gives the one that ran `me` its floating-point control words back: before each switch away.
 #[cold]
 pub(super) fn leave_fp(me: ControlRef) {
     let own = arch::fp_control();
@@ -272,12 +273,40 @@ pub(super) fn leave_fp(me: ControlRef) {
     unsafe { arch::set_fp_control(outer) }
 }
 
+/// Puts the control words of `me` in force: first thing after each arrival, on its own side.
 #[cold]
 pub(super) fn arrive_fp(me: ControlRef) {
     let outer = arch::fp_control();
     let own = me.fp().replace(outer);
     // SAFETY: `own` is what the coroutine had set up itself before it left.
     unsafe { arch::set_fp_control(own) }
+}
+
+/// Whether a suspended coroutine may be unwound now: not while the thread is panicking, unless it
+/// is on account of another coroutine that is being unwound and owns this one.
+pub(super) fn may_unwind() -> bool {
+    !std::thread::panicking() || core().is_some_and(|core| core.unwinding.get() > 0)
+}
+
+/// Counts, as long as it lives, that a dropped coroutine is being unwound on this thread.
+pub(super) struct Unwinding<'a>(Option<&'a Core>);
+
+impl Unwinding<'_> {
+    pub(super) fn begin<'a>() -> Unwinding<'a> {
+        let core = core();
+        if let Some(core) = core {
+            core.unwinding.set(core.unwinding.get() + 1);
+        }
+        Unwinding(core)
+    }
+}
+
+impl Drop for Unwinding<'_> {
+    fn drop(&mut self) {
+        if let Some(core) = self.0 {
+            core.unwinding.set(core.unwinding.get() - 1);
+        }
+    }
 }
 
 #[cold]

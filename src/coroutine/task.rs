@@ -17,9 +17,9 @@ use core::panic::Location;
 use std::sync::Arc;
 
 use super::control::{ControlRef, Driver, UNWIND};
-use super::core::core_or_make;
+use super::core::{core_or_make, id_without_core};
 use super::entry;
-use super::park::{leave_fp, unwind};
+use super::park::{Unwinding, arrive_fp, leave_fp, may_unwind, unwind};
 use super::state::State;
 use super::unparker::Unparker;
 use crate::arch;
@@ -111,7 +111,7 @@ impl TaskBuilder {
         let size = StackSize::new(self.stack_size)?;
         let (stack, id) = match core_or_make() {
             Some(core) => (core.cache().acquire(size)?, core.take_id()),
-            None => (StackCache::new().acquire(size)?, 0),
+            None => (StackCache::new().acquire(size)?, id_without_core()),
         };
         let control = ControlRef::create(stack, id, self.name, location);
         if self.save_fp {
@@ -184,9 +184,6 @@ impl Task {
         let record = &raw mut driver;
         me.set_driver(record);
         let to = me.enter(core);
-        if me.save_fp() {
-            super::park::arrive_fp(me);
-        }
         // SAFETY: `to` is suspended and used once; the record lies on this frame, which stands
         // still until somebody switches to it. It is reached only through `record` meanwhile.
         unsafe {
@@ -260,27 +257,38 @@ impl Task {
 impl Drop for Task {
     fn drop(&mut self) {
         let me = self.control;
+        // Whatever ends below, by return or by panic, the block is taken apart after it.
+        let _end = Dismantle(me);
         if let Some(body) = self.body.take() {
             me.body().set((None, core::ptr::null_mut()));
             // SAFETY: never started, so the box is still ours.
-            drop(unsafe { Box::from_raw(body) });
-        } else if me.state() != State::Finished {
-            let mut panic = None;
-            if me.state().is_resumable() && !std::thread::panicking() {
-                // SAFETY: suspended, and the thread is not panicking.
-                if let Err(ResumeError::Panicked(payload)) = unsafe { self.enter(UNWIND) } {
-                    panic = Some(payload);
-                }
-            }
-            if me.state() != State::Finished {
-                return me.leak();
-            }
-            if let Some(payload) = panic {
-                me.dismantle(core_or_make());
-                std::panic::resume_unwind(payload);
-            }
+            return drop(unsafe { Box::from_raw(body) });
         }
-        me.dismantle(core_or_make());
+        if !me.state().is_resumable() || !may_unwind() {
+            return;
+        }
+        let unwinding = Unwinding::begin();
+        // SAFETY: suspended. Where the thread is panicking, it is unwinding a dropped coroutine,
+        // whose frames stand still until this one has ended.
+        let result = unsafe { self.enter(UNWIND) };
+        drop(unwinding);
+        if let Err(ResumeError::Panicked(payload)) = result
+            && !std::thread::panicking()
+        {
+            std::panic::resume_unwind(payload);
+        }
+    }
+}
+
+/// Takes the block apart, or leaks it if frames on its stack are alive.
+struct Dismantle(ControlRef);
+
+impl Drop for Dismantle {
+    fn drop(&mut self) {
+        match self.0.state() {
+            State::Created | State::Finished => self.0.dismantle(core_or_make()),
+            _ => self.0.leak(),
+        }
     }
 }
 
@@ -339,9 +347,6 @@ pub fn yield_to(target: &Task) -> Result<State, ResumeError> {
         leave_fp(me);
     }
     let sp = to.enter(core);
-    if to.save_fp() {
-        super::park::arrive_fp(to);
-    }
     // SAFETY: `to` is suspended or fresh and used once; `me` is continued by a later resume; the
     // driver's record stays on its frame until one of the two returns to it.
     let value = unsafe {
@@ -350,6 +355,9 @@ pub fn yield_to(target: &Task) -> Result<State, ResumeError> {
         fiber::arrive(me.fiber());
         arch::arrive(arrival)
     };
+    if me.save_fp() {
+        arrive_fp(me);
+    }
     if value == UNWIND {
         unwind();
     }

@@ -92,6 +92,8 @@ impl StackSize {
     pub(crate) const MIN: usize = 1 << MIN_SHIFT;
     /// The largest size that may be asked for, in bytes.
     pub(crate) const MAX: usize = 1 << MAX_SHIFT;
+    /// What a slot has besides usable stack, at most: the widest guard, colour gap and header.
+    pub(crate) const OVERHEAD: usize = FOREIGN_GUARD + 4096;
     /// 256 KiB: four 64-KiB pages, so that it is a valid class whatever the page size.
     pub(crate) const DEFAULT: StackSize = StackSize(Class::K256);
 

@@ -51,7 +51,8 @@ pub(crate) use class::StackSize;
 pub use guard::GuardKind;
 pub(crate) use guard::kind as guard_kind;
 pub(crate) use handle::Stack;
-pub(crate) use pool::{Stats, stats, trim};
+pub(crate) use pool::trim;
+pub use pool::{Stats, stats};
 
 #[cfg(test)]
 mod tests;

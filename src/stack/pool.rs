@@ -151,27 +151,38 @@ pub(super) fn count_leak() {
 
 /// Where all stacks are, at about one moment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Stats {
+#[non_exhaustive]
+pub struct Stats {
     /// Address space reserved, in bytes.
-    pub(crate) reserved: usize,
+    pub reserved: usize,
     /// Regions reserved.
-    pub(crate) regions: usize,
+    pub regions: usize,
     /// Stacks ever made.
-    pub(crate) created: usize,
+    pub created: usize,
     /// Stacks in use or in the cache of a thread.
-    pub(crate) lent: usize,
+    pub lent: usize,
     /// Idle stacks in the pool that still have their pages.
-    pub(crate) warm: usize,
+    pub warm: usize,
     /// Idle stacks in the pool without pages.
-    pub(crate) cold: usize,
+    pub cold: usize,
     /// Stacks given up for good.
-    pub(crate) leaked: usize,
+    pub leaked: usize,
     /// How stacks are guarded.
-    pub(crate) guard: GuardKind,
+    pub guard: GuardKind,
 }
 
 /// Counts the stacks of the process.
-pub(crate) fn stats() -> Stats {
+///
+/// # Examples
+///
+/// ```
+/// let before = kcoro::coroutine::stack_stats();
+/// let generator = kcoro::coroutine::Coroutine::<(), (), ()>::new(|_, ()| ());
+/// assert!(kcoro::coroutine::stack_stats().created >= before.created.max(1));
+/// # drop(generator);
+/// ```
+#[must_use]
+pub fn stats() -> Stats {
     let (regions, reserved) = region::totals();
     let leaked = LEAKED.load(Ordering::Relaxed);
     let (mut created, mut warm, mut cold) = (0, 0, 0);
