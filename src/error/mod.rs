@@ -7,6 +7,7 @@ mod coroutine;
 mod monster;
 mod record;
 mod stack;
+mod token;
 mod workers;
 
 pub use arena::{AliasError, ArenaError, RegionError, StaleDescriptor};
@@ -16,4 +17,5 @@ pub use coroutine::{FinishedError, ResumeError};
 pub use monster::{CoordError, IdError, WaitStateError};
 pub use record::RecordError;
 pub use stack::StackError;
+pub use token::{CancelReason, Stale, WaitError};
 pub use workers::WorkersError;

@@ -143,6 +143,13 @@ pub(super) fn deliver<O: Orders>(word: &AtomicU64, parked: bool) -> Deliver {
     if before & PARKED_BIT != 0 { Deliver::Wake } else { Deliver::Left }
 }
 
+/// Whether the result is there; for the owner.
+#[inline]
+pub(super) fn is_done(word: &AtomicU64) -> bool {
+    // (C) from the Release of `deliver`.
+    word.load(Ordering::Acquire) & DONE_BIT != 0
+}
+
 /// The owner withdraws a ticket that nobody has ended. `false`: someone has, or is about to.
 #[inline]
 pub(super) fn revoke(word: &AtomicU64, generation: u32) -> bool {

@@ -17,14 +17,45 @@
 //! | `thread`      | what a thread keeps: shard and slot                             |
 //! | `party`       | the four calls to the coroutine layer                           |
 //! | `wait`        | `Wait`, `SlotRef`, `Claim`: what channels, joins and locks use  |
+//! | `future`      | the same for futures                                            |
+//! | `ticket`      | published tickets: the public calls                             |
+//! | `payload`     | what a completed ticket carries                                 |
+//! | `callback`    | closures that wait for a ticket                                 |
+//! | `inbox`       | the kernel's queue and sleep (pure)                             |
+//! | `kernel`      | the thread for signals, callbacks, deadlines and chores         |
+//!
+//! # Publishing a ticket
+//!
+//! ```
+//! use kcoro::token::{self, Payload};
+//!
+//! let ticket = token::publish();
+//! // Hand the ticket, or its number, to whatever will know of the event.
+//! std::thread::spawn(move || {
+//!     assert!(ticket.complete(Payload::value("hello")).is_ok());
+//!     assert!(ticket.complete(Payload::empty()).is_err(), "once only");
+//! });
+//! let payload = token::wait(ticket)?;
+//! assert_eq!(payload.downcast::<&str>().unwrap(), "hello");
+//! # Ok::<(), kcoro::error::WaitError>(())
+//! ```
 
 mod event;
 mod freelist;
+mod inbox;
 mod parker;
 mod state;
 
 #[cfg(not(loom))]
+mod callback;
+#[cfg(not(loom))]
+mod future;
+#[cfg(not(loom))]
+mod kernel;
+#[cfg(not(loom))]
 mod party;
+#[cfg(not(loom))]
+mod payload;
 #[cfg(not(loom))]
 mod shard;
 #[cfg(not(loom))]
@@ -42,8 +73,24 @@ mod wait;
 mod tests;
 
 #[cfg(not(loom))]
-pub use ticket::Ticket;
+pub use future::TicketFuture;
+#[cfg(not(loom))]
+pub use kernel::{Kernel, KernelGuard};
+#[cfg(not(loom))]
+pub use payload::Payload;
+#[cfg(not(loom))]
+pub use shard::Stats;
+#[cfg(not(loom))]
+pub use ticket::{
+    Ticket, on_complete, publish, publish_callback, publish_future, try_wait, wait, wait_deadline,
+    wait_timeout, withdraw,
+};
 
 pub(crate) use state::Outcome;
 #[cfg(not(loom))]
-pub(crate) use wait::{Claim, SlotRef, Wait};
+pub(crate) use {
+    future::AsyncWait,
+    kernel::Chore,
+    party::set_clock,
+    wait::{Claim, SlotRef, Wait},
+};

@@ -64,7 +64,6 @@ pub(super) struct Parker<O = Shipped> {
 
 impl<O: Orders> Parker<O> {
     /// An empty flag.
-    #[cfg_attr(not(loom), allow(dead_code, reason = "a zeroed slot holds an empty flag"))]
     pub(super) fn new() -> Parker<O> {
         Parker { flag: AtomicU32::new(EMPTY), orders: PhantomData }
     }

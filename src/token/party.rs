@@ -12,8 +12,34 @@
 //! The files of this module. Nothing here suspends but [`wait_for_wake`].
 
 use super::slot::{Kind, Slot};
-use super::table;
-use crate::coroutine::{self, ControlRef};
+use super::wait::SlotRef;
+use super::{kernel, table};
+use crate::coroutine::{self, ControlRef, WaitReason};
+use std::sync::OnceLock;
+use std::time::Instant;
+
+/// Serves the deadline of a coroutine's wait: claims the slot with `TimedOut` when it has passed.
+/// `false`: not by me; the kernel's thread shall do it.
+pub(crate) type Clock = fn(SlotRef, u32, Instant) -> bool;
+
+static CLOCK: OnceLock<Clock> = OnceLock::new();
+
+/// Names who serves the deadlines of coroutines; the first call counts.
+pub(crate) fn set_clock(clock: Clock) {
+    let _ = CLOCK.set(clock);
+}
+
+/// Has the wait ended at `deadline`; the result is kept until the wait is over.
+pub(super) fn arm_deadline(
+    slot: SlotRef,
+    generation: u32,
+    at: Instant,
+) -> Option<kernel::KernelGuard> {
+    if CLOCK.get().is_some_and(|clock| clock(slot, generation, at)) {
+        return None;
+    }
+    Some(kernel::end_at(slot, generation, at))
+}
 
 /// The slot of the running coroutine, allocated if it has none; `None` on a plain thread, and while
 /// the thread is panicking, when nothing may be suspended.
@@ -53,6 +79,14 @@ fn attach(me: ControlRef) -> &'static Slot {
 fn detach(slot: *const ()) {
     // SAFETY: the word of a control block is the address of a slot once `attach` has set it.
     table::free(unsafe { &*slot.cast::<Slot>() });
+}
+
+/// Records why and on what the running coroutine is about to wait.
+#[inline]
+pub(super) fn set_reason(reason: WaitReason, on: u64) {
+    if let Some(me) = coroutine::current_waiter() {
+        me.set_reason(reason, on as usize);
+    }
 }
 
 /// Suspends the running coroutine until it is made ready.

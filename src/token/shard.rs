@@ -30,6 +30,8 @@ static SHARD: [OnceLock<Box<Shard>>; SHARDS] = [const { OnceLock::new() }; SHARD
 static POOL: Mutex<Pool> = Mutex::new(Pool { free: Vec::new(), next: 1 });
 /// Who holds this owns shard 0.
 static COMMON: Mutex<()> = Mutex::new(());
+/// Completions by signal handlers, which may interrupt a shard's owner.
+static SIGNALLED: AtomicU64 = AtomicU64::new(0);
 static HIGH_WATER: AtomicU64 = AtomicU64::new(0);
 
 struct Pool {
@@ -151,6 +153,11 @@ pub(super) fn release(shard: &'static Shard) {
     POOL.lock().free.push(shard.id);
 }
 
+/// Counts a completion by a signal handler.
+pub(super) fn count_signal() {
+    SIGNALLED.fetch_add(1, Ordering::Relaxed);
+}
+
 fn sum(counter: impl Fn(&Counters) -> &Counter) -> u64 {
     SHARD.iter().filter_map(OnceLock::get).map(|shard| counter(&shard.counters).get()).sum()
 }
@@ -202,7 +209,7 @@ pub(super) fn stats(backlog: u64) -> Stats {
         live: live(),
         high_water,
         published: sum(|counters| &counters.published),
-        completed: sum(|counters| &counters.completed),
+        completed: sum(|counters| &counters.completed) + SIGNALLED.load(Ordering::Relaxed),
         cancelled: sum(|counters| &counters.cancelled),
         timed_out: sum(|counters| &counters.timed_out),
         stale: sum(|counters| &counters.stale),

@@ -118,7 +118,7 @@ pub(super) struct WaitWord<O = Shipped> {
 
 impl<O: Orders> WaitWord<O> {
     /// An idle word of generation 0, which no wait ever has.
-    #[cfg(any(test, loom))]
+    #[cfg(all(test, loom))]
     pub(super) fn new() -> WaitWord<O> {
         WaitWord { word: AtomicU64::new(0), orders: PhantomData }
     }

@@ -95,6 +95,24 @@ pub(super) fn free_in(shard: &Shard, slot: &'static Slot) {
     }
 }
 
+/// [`alloc`] for a published ticket, which is counted.
+#[inline]
+pub(super) fn alloc_ticket() -> &'static Slot {
+    shard::with(|shard| {
+        shard.counters.published.bump();
+        alloc_in(shard)
+    })
+}
+
+/// [`free`] for a ticket from [`alloc_ticket`].
+#[inline]
+pub(super) fn free_ticket(slot: &'static Slot) {
+    shard::with(|shard| {
+        shard.counters.retired.bump();
+        free_in(shard, slot);
+    });
+}
+
 /// Slots handed to shards so far, and how many of those are worn out.
 pub(super) fn sizes() -> (u32, u32) {
     (*CARVED.lock(), WORN_OUT.load(Ordering::Relaxed))

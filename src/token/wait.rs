@@ -26,8 +26,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::event::{self, Deliver};
-use super::slot::{Slot, SystemFutex};
+use super::slot::{Cargo, Slot, SystemFutex, Won};
 use super::state::{Outcome, Refused};
 use super::{Ticket, party, table, thread};
 use std::marker::PhantomData;
@@ -123,6 +122,7 @@ impl Wait {
     /// is installed, or to the kernel's thread; `sched` files its own timers and calls `park`.
     pub(crate) fn park_deadline(self, deadline: Instant) -> Outcome {
         if self.caller == Caller::Coroutine {
+            let _served = party::arm_deadline(self.slot(), self.generation, deadline);
             return self.park();
         }
         if !self.slot.parker.park(&SystemFutex, Some(deadline))
@@ -194,7 +194,7 @@ impl SlotRef {
     #[inline(always)]
     pub(crate) fn claim(self, generation: u32, outcome: Outcome) -> Option<Claim> {
         match self.slot.word.claim(generation, outcome) {
-            Ok(()) => Some(Claim { slot: self.slot, event: Event::No }),
+            Ok(()) => Some(Claim { slot: self.slot, public: None }),
             Err(Refused::Lost) => None,
             Err(Refused::Public) => self.claim_public(generation, outcome),
         }
@@ -209,7 +209,7 @@ impl SlotRef {
         self.slot
             .word
             .claim_exclusive(generation, outcome)
-            .then_some(Claim { slot: self.slot, event: Event::No })
+            .then_some(Claim { slot: self.slot, public: None })
     }
 
     /// Whether that wait is still open. A hint: it may end at any moment.
@@ -233,8 +233,8 @@ impl SlotRef {
     /// A timer or a cancel token ends a published ticket: nothing is delivered but the outcome.
     #[cold]
     fn claim_public(self, generation: u32, outcome: Outcome) -> Option<Claim> {
-        let parked = event::claim::<event::Shipped>(self.slot.word.bare(), generation, outcome)?;
-        Some(Claim { slot: self.slot, event: if parked { Event::Parked } else { Event::Open } })
+        let won = self.slot.win(generation, outcome)?;
+        Some(Claim { slot: self.slot, public: Some(won) })
     }
 }
 
@@ -243,35 +243,17 @@ impl SlotRef {
 #[derive(Debug)]
 pub(crate) struct Claim {
     slot: &'static Slot,
-    event: Event,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Event {
-    /// A party's own wait.
-    No,
-    /// A published ticket whose owner had not parked when it was claimed.
-    Open,
-    /// A published ticket whose owner sleeps.
-    Parked,
+    /// Set when the wait is a published ticket.
+    public: Option<Won>,
 }
 
 impl Claim {
     /// Wakes the party. No lock may be held, and its frame may not be touched afterwards.
     #[inline(always)]
     pub(crate) fn wake(self) {
-        if self.event == Event::No {
-            self.slot.wake();
-        } else {
-            self.wake_public();
-        }
-    }
-
-    #[cold]
-    fn wake_public(self) {
-        let word = self.slot.word.bare();
-        if event::deliver::<event::Shipped>(word, self.event == Event::Parked) == Deliver::Wake {
-            self.slot.wake();
+        match self.public {
+            None => self.slot.wake(),
+            Some(won) => won.finish(Cargo::Nothing),
         }
     }
 }
