@@ -15,11 +15,13 @@
 //!
 //! Executors, and winners with no lock held. Wakers and clean-ups run outside the lock in here.
 
+#![forbid(unsafe_code)]
+
+use super::Ticket;
 use super::payload::Payload;
-use super::slot::{Kind, Slot};
 use super::state::Outcome;
+use super::table::{self, Slot};
 use super::wait::SlotRef;
-use super::{Ticket, table};
 use crate::error::WaitError;
 use crate::prim::{Arc, Mutex};
 use std::fmt;
@@ -27,7 +29,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-struct AsyncParty(Mutex<State>);
+/// What a future and its winner share.
+pub(super) struct AsyncParty(Mutex<State>);
 
 enum State {
     Waiting(Option<Waker>),
@@ -38,19 +41,8 @@ enum State {
 impl AsyncParty {
     fn attach(slot: &Slot) -> Arc<AsyncParty> {
         let party = Arc::new(AsyncParty(Mutex::new(State::Waiting(None))));
-        slot.set_party(Kind::Future, Arc::into_raw(Arc::clone(&party)).cast_mut().cast());
+        slot.attach_future(&party);
         party
-    }
-
-    /// Takes the slot's share back.
-    ///
-    /// # Safety
-    ///
-    /// The caller has won the slot's wait, as the owner, or is the wake of who has.
-    unsafe fn detach(slot: &Slot) -> Arc<AsyncParty> {
-        // SAFETY: the kind says that the party is a share from `attach` (invariant 1), and by the
-        // caller's promise it is taken once.
-        unsafe { Arc::from_raw(slot.party().cast_const().cast()) }
     }
 
     fn poll(&self, context: &Context<'_>) -> Poll<()> {
@@ -76,8 +68,10 @@ impl AsyncParty {
 
 /// Wakes the future behind `slot`; for [`Slot::wake`].
 pub(super) fn wake(slot: &'static Slot) {
-    // SAFETY: this is the wake of the one winner.
-    let party = unsafe { AsyncParty::detach(slot) };
+    let Some(party) = slot.take_future() else {
+        debug_assert!(false, "one wake for a wait");
+        return;
+    };
     let before = std::mem::replace(&mut *party.0.lock(), State::Done);
     match before {
         State::Waiting(Some(waker)) => waker.wake(),
@@ -163,8 +157,7 @@ impl AsyncWait {
 
 /// The owner has won its own wait.
 fn give_back(slot: &'static Slot) {
-    // SAFETY: the owner won, so no wake will come.
-    drop(unsafe { AsyncParty::detach(slot) });
+    drop(slot.take_future());
 }
 
 impl Drop for AsyncWait {

@@ -26,12 +26,13 @@
 
 #![forbid(unsafe_code)]
 
+use super::callback;
 use super::inbox::{Inbox, Push};
 use super::parker::Parker;
 use super::shard::{self, Stats};
-use super::slot::{Slot, SlotLinks, SystemFutex};
+use super::slot::{Kind, SlotLinks, SystemFutex};
 use super::state::Outcome;
-use super::table;
+use super::table::{self, Slot};
 use super::wait::SlotRef;
 use crate::prim::{Arc, AtomicU64, Condvar, Mutex, Ordering};
 use std::collections::BinaryHeap;
@@ -221,7 +222,7 @@ pub(super) fn submit(slot: &'static Slot) {
 
 fn serve(slot: &'static Slot) {
     match slot.kind() {
-        super::slot::Kind::KernelCallback => super::callback::run(slot),
+        Kind::KernelCallback => callback::run(slot),
         _ => slot.wake(),
     }
 }

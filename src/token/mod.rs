@@ -11,8 +11,8 @@
 //! | `event`       | the same word of a published ticket (pure)                      |
 //! | `parker`      | a plain thread's sleep (pure)                                   |
 //! | `freelist`    | free slots, local and remote (pure)                             |
-//! | `slot`        | one cache line: word, party, payload                            |
-//! | `table`       | all slots, by number                                            |
+//! | `table`       | the slot, one cache line, and all slots by number               |
+//! | `slot`        | what a slot can hold                                            |
 //! | `shard`       | a thread's free slots and counters                              |
 //! | `thread`      | what a thread keeps: shard and slot                             |
 //! | `party`       | the four calls to the coroutine layer                           |

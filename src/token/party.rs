@@ -11,9 +11,10 @@
 //!
 //! The files of this module. Nothing here suspends but [`wait_for_wake`].
 
-use super::slot::{Kind, Slot};
+use super::kernel;
+use super::slot::Kind;
+use super::table::{self, Slot};
 use super::wait::SlotRef;
-use super::{kernel, table};
 use crate::coroutine::{self, ControlRef, WaitReason};
 use std::sync::OnceLock;
 use std::time::Instant;
@@ -69,7 +70,7 @@ pub(super) fn replace_slot() -> Option<&'static Slot> {
 #[inline(never)]
 fn attach(me: ControlRef) -> &'static Slot {
     let slot = table::alloc();
-    slot.set_party(Kind::Coroutine, me.address() as *mut ());
+    slot.set_owner(Kind::Coroutine, me.address() as *mut ());
     me.wait_slot().set(std::ptr::from_ref(slot).cast());
     me.set_free_slot(detach);
     slot

@@ -16,8 +16,8 @@
 #![forbid(unsafe_code)]
 
 use super::shard::{self, Shard};
-use super::slot::{Kind, Slot};
-use super::table;
+use super::slot::Kind;
+use super::table::{self, Slot};
 use std::cell::Cell;
 
 thread_local! {
@@ -81,6 +81,6 @@ pub(super) fn replace_slot() -> Option<&'static Slot> {
 pub(super) fn fresh_slot() -> &'static Slot {
     let slot = table::alloc();
     slot.parker.reset();
-    slot.set_party(Kind::Thread, std::ptr::null_mut());
+    slot.set_owner(Kind::Thread, std::ptr::null_mut());
     slot
 }

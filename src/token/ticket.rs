@@ -17,14 +17,14 @@
 
 #![forbid(unsafe_code)]
 
-use super::callback;
 use super::event::{self, Park};
 use super::future::TicketFuture;
 use super::payload::Payload;
-use super::slot::{Cargo, Kind, Slot, SystemFutex};
+use super::slot::{Cargo, Kind, SystemFutex};
 use super::state::Outcome;
+use super::table::{self, Slot};
 use super::wait::SlotRef;
-use super::{kernel, party, shard, table, thread};
+use super::{kernel, party, shard, thread};
 use crate::coroutine::WaitReason;
 use crate::error::{CancelReason, Stale, WaitError};
 use std::fmt;
@@ -155,7 +155,7 @@ fn caller() -> (Kind, *mut ()) {
 pub fn publish() -> Ticket {
     let (kind, me) = caller();
     let slot = table::alloc_ticket();
-    slot.set_party(kind, me);
+    slot.set_owner(kind, me);
     slot.parker.reset();
     let generation = slot.publish();
     Ticket::new(slot.index(), generation)
@@ -177,7 +177,7 @@ pub fn publish_callback(
     callback: impl FnOnce(Result<Payload, WaitError>) + Send + 'static,
 ) -> Ticket {
     let slot = table::alloc_ticket();
-    callback::attach(slot, Kind::Callback, Box::new(callback));
+    slot.attach_callback(Kind::Callback, Box::new(callback));
     let ticket = Ticket::new(slot.index(), slot.publish());
     settle(slot);
     ticket
@@ -207,7 +207,7 @@ where
     F: FnOnce(Result<Payload, WaitError>) + Send + 'static,
 {
     let Ok(slot) = ticket.owned() else { return Err(Stale(callback)) };
-    callback::attach(slot, Kind::KernelCallback, Box::new(callback));
+    slot.attach_callback(Kind::KernelCallback, Box::new(callback));
     settle(slot);
     Ok(())
 }

@@ -26,9 +26,10 @@
 
 #![forbid(unsafe_code)]
 
-use super::slot::{Cargo, Slot, SystemFutex, Won};
+use super::slot::{Cargo, SystemFutex};
 use super::state::{Outcome, Refused};
-use super::{Ticket, party, table, thread};
+use super::table::{self, Slot, Won};
+use super::{Ticket, party, thread};
 use std::marker::PhantomData;
 use std::time::Instant;
 
