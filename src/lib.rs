@@ -37,3 +37,8 @@ pub mod token;
 
 #[cfg(not(loom))]
 pub use services::monster;
+
+/// The examples of the README are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
