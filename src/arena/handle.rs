@@ -263,7 +263,8 @@ impl Arena {
     /// Gives the pages of unused blocks back to the system and returns how many bytes that were.
     ///
     /// Blocks smaller than a page and those that threads keep for themselves
-    /// ([`release_thread`](super::release_thread)) stay as they are.
+    /// ([`release_thread`](super::release_thread)) stay as they are. A slow chore: one system call for
+    /// each block, while allocations that find their magazine empty wait.
     pub fn trim(&self) -> usize {
         self.shared().trim()
     }

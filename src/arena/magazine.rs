@@ -32,6 +32,7 @@ use std::sync::Arc;
 
 /// What one thread counted for one arena. Written by that thread only, with plain stores.
 #[derive(Debug, Default)]
+#[repr(align(128))]
 pub(super) struct Figures {
     cached: [AtomicU64; CLASSES],
     allocations: AtomicU64,

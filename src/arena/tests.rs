@@ -296,6 +296,9 @@ fn every_length_around_every_class_keeps_its_bytes() {
         assert_eq!(payload.as_ptr().align_offset(64), 0);
     }
     assert_eq!(arena.stats().large, 4);
+    for absurd in [usize::MAX, isize::MAX as usize, usize::MAX - 5000] {
+        assert!(matches!(arena.alloc(absurd), Err(ArenaError::Map { .. })));
+    }
     drop(payloads);
     assert_empty(&arena);
 }
