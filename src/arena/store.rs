@@ -23,7 +23,7 @@ use super::magazine::Figures;
 use super::slab::{Block, Slab};
 use super::stats::{ArenaStats, ClassStats};
 use crate::error::ArenaError;
-use crate::prim::{AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering};
+use crate::prim::{AtomicBool, AtomicU64, Mutex, Ordering};
 use std::path::PathBuf;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -42,7 +42,7 @@ pub(super) struct Config {
 /// The shared heart of an arena. See the module header.
 pub(super) struct Store {
     holds: Holds,
-    handles: AtomicUsize,
+    handles: Holds,
     closed: AtomicBool,
     pub(super) budget: Option<Budget>,
     pub(super) config: Config,
@@ -78,7 +78,7 @@ impl Store {
     pub(super) fn create(config: Config) -> NonNull<Store> {
         let store = Store {
             holds: Holds::one(),
-            handles: AtomicUsize::new(1),
+            handles: Holds::one(),
             closed: AtomicBool::new(false),
             budget: config.limit.map(|limit| Budget::new(limit as u64)),
             config,
@@ -91,7 +91,7 @@ impl Store {
     }
 
     pub(super) fn add_handle(&self) {
-        self.handles.fetch_add(1, Ordering::Relaxed);
+        self.handles.add(1);
     }
 
     /// Removes a handle; the caller's pointer may dangle afterwards.
@@ -102,8 +102,9 @@ impl Store {
     pub(super) unsafe fn drop_handle(store: NonNull<Store>) {
         // SAFETY: the caller's handle keeps the store.
         let this = unsafe { store.as_ref() };
-        // Relaxed: what must be ordered before the end is ordered by `holds`.
-        if this.handles.fetch_sub(1, Ordering::Relaxed) > 1 {
+        // The handles share one hold, so giving up a handle must publish like giving up a hold: the
+        // thread that gives up the last one speaks for all of them.
+        if !this.handles.give_up(1) {
             return;
         }
         this.closed.store(true, Ordering::Relaxed);

@@ -38,9 +38,47 @@ fn last_one_tears_down<O: Orders + 'static>() {
     });
 }
 
+/// Handles that share one hold: `G` orders the count of handles, which must be as strict.
+fn last_handle_gives_up_the_hold<G: Orders + 'static>() {
+    struct Shared<G> {
+        handles: Holds<G>,
+        store: Store<Sound>,
+    }
+    impl<G: Orders> Shared<G> {
+        fn drop_handle(&self) {
+            // SAFETY: a handle keeps the store; loom reports a race with whoever tears it down.
+            self.store.blocks.with(|blocks| unsafe { *blocks });
+            if self.handles.give_up(1) {
+                self.store.leave(1);
+            }
+        }
+    }
+    loom::model(|| {
+        let store = Store::<Sound> { holds: Holds::one(), blocks: UnsafeCell::new(0) };
+        let shared = Arc::new(Shared::<G> { handles: Holds::one(), store });
+        shared.handles.add(1);
+        let other = shared.clone();
+        let other = thread::spawn(move || other.drop_handle());
+        shared.drop_handle();
+        other.join().unwrap();
+    });
+}
+
 #[test]
 fn loom_holds() {
     last_one_tears_down::<Sound>();
+    last_handle_gives_up_the_hold::<Sound>();
+}
+
+#[test]
+#[should_panic(expected = "ausality")]
+fn loom_holds_mutant_relaxed_handles() {
+    struct Weak;
+    impl Orders for Weak {
+        const GIVE_UP: Ordering = Ordering::Relaxed;
+        const LAST: Ordering = Ordering::Relaxed;
+    }
+    last_handle_gives_up_the_hold::<Weak>();
 }
 
 #[test]
