@@ -178,7 +178,6 @@ impl Arena {
         match made {
             Ok(payload) => {
                 std::mem::forget(owner);
-                self.shared().counts.aliases.fetch_add(1, Ordering::Relaxed);
                 Ok(payload.freeze())
             }
             Err(error) => Err(AliasError { error, owner: owner.unbox() }),

@@ -365,8 +365,7 @@ fn uncount(shared: &Store, body: &mut Body) -> Vec<Waiter> {
             counts.spilled.fetch_sub(1, Ordering::Relaxed);
             counts.spilled_bytes.fetch_sub(bytes as u64, Ordering::Relaxed);
         }
-        Kind::Alias => drop(counts.aliases.fetch_sub(1, Ordering::Relaxed)),
-        Kind::Sized => {}
+        Kind::Alias | Kind::Sized => {}
     }
     Vec::new()
 }

@@ -57,7 +57,6 @@ pub(super) struct Store {
 pub(super) struct Counts {
     pub(super) mapped: AtomicU64,
     pub(super) mapped_bytes: AtomicU64,
-    pub(super) aliases: AtomicU64,
     pub(super) spilled: AtomicU64,
     pub(super) spilled_bytes: AtomicU64,
     pub(super) spills: AtomicU64,
@@ -279,19 +278,22 @@ impl Store {
         };
         let get = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let classes: [ClassStats; SIZED] = std::array::from_fn(class_stats);
+        let bare = class_stats(BARE).live as u64;
+        let (large, spilled) = (get(&self.counts.mapped), get(&self.counts.spilled));
         let bytes = sum(&Figures::bytes).wrapping_add(threads.ended_bytes);
         ArenaStats {
-            depth: classes.iter().map(|class| class.live).sum::<usize>() + class_stats(BARE).live,
+            depth: classes.iter().map(|class| class.live).sum::<usize>() + bare as usize,
             bytes,
             allocations: sum(&Figures::allocations) + threads.ended_allocations,
             limit: self.config.limit,
             used: self.budget.as_ref().map(Budget::used),
             high_water: classes.iter().map(|class| class.high_water * class.size).sum::<usize>()
                 as u64,
-            large: get(&self.counts.mapped),
+            large,
             large_bytes: get(&self.counts.mapped_bytes),
-            aliases: get(&self.counts.aliases),
-            spilled: get(&self.counts.spilled),
+            // Every other payload that has only a header is counted one by one.
+            aliases: bare.saturating_sub(large + spilled),
+            spilled,
             spilled_bytes: get(&self.counts.spilled_bytes),
             spills: get(&self.counts.spills),
             sticky: get(&self.counts.sticky),
