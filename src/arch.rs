@@ -75,3 +75,6 @@ pub(crate) unsafe fn arrive(arrival: Arrival) -> usize {
     }
     arrival.value
 }
+
+#[cfg(test)]
+mod tests;

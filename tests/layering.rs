@@ -41,6 +41,7 @@ const LAYERS: &[(&str, u8)] = &[
 const UNSAFE_FENCE: &[&str] = &[
     "arch/",
     "src/arch",
+    "src/arch/",
     "src/sys/",
     "src/stack/",
     "src/arena/slab",
