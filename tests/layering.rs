@@ -63,7 +63,7 @@ const UNDECIDED: &[(&str, &str)] = &[
     ("unsafe", "src/arena/payload.rs"),
     ("unsafe", "src/arena/region.rs"),
     ("unsafe", "src/arena/store.rs"),
-    ("unsafe", "src/arena/tests.rs"),
+    ("unsafe", "src/arena/tests/mod.rs"),
     ("unsafe", "src/coroutine/control.rs"),
     ("unsafe", "src/coroutine/core.rs"),
     ("unsafe", "src/coroutine/generator.rs"),
