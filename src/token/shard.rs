@@ -55,10 +55,12 @@ pub(super) struct Counters {
 pub(super) struct Counter(AtomicU64);
 
 impl Counter {
-    /// Counts one; the owner of the shard only.
+    /// Counts one and returns the new number; the owner of the shard only.
     #[inline(always)]
-    pub(super) fn bump(&self) {
-        self.0.store(self.0.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    pub(super) fn bump(&self) -> u64 {
+        let count = self.0.load(Ordering::Relaxed) + 1;
+        self.0.store(count, Ordering::Relaxed);
+        count
     }
 
     fn get(&self) -> u64 {
@@ -169,6 +171,7 @@ fn live() -> u64 {
 }
 
 /// Remembers how many tickets are live, if that is a record.
+#[cold]
 pub(super) fn note_high_water() -> u64 {
     let live = live();
     HIGH_WATER.fetch_max(live, Ordering::Relaxed).max(live)
@@ -180,7 +183,8 @@ pub(super) fn note_high_water() -> u64 {
 pub struct Stats {
     /// Tickets published and neither waited for, withdrawn nor handed to their callback.
     pub live: u64,
-    /// The most that were live at once, as seen when the table grew or statistics were taken.
+    /// The most that were live at once, by samples: when the table grows, when statistics are
+    /// taken, and now and then (at powers of two) as a thread publishes.
     pub high_water: u64,
     /// Tickets published.
     pub published: u64,

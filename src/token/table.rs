@@ -121,7 +121,9 @@ pub(super) fn free_in(shard: &Shard, slot: &'static Slot) {
 #[inline]
 pub(super) fn alloc_ticket() -> &'static Slot {
     shard::with(|shard| {
-        shard.counters.published.bump();
+        if shard.counters.published.bump().is_power_of_two() {
+            shard::note_high_water();
+        }
         alloc_in(shard)
     })
 }
