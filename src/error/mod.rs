@@ -3,6 +3,7 @@
 //! All of them are plain enums that name what happened and give back what the caller put in.
 
 mod arena;
+mod channel;
 mod coroutine;
 mod monster;
 mod record;
@@ -11,6 +12,10 @@ mod token;
 mod workers;
 
 pub use arena::{AliasError, ArenaError, RegionError, StaleDescriptor};
+pub use channel::{
+    RecvCancelError, RecvError, RecvTimeoutError, SendCancelError, SendError, SendTimeoutError,
+    TryRecvError, TrySendError,
+};
 #[allow(unused_imports, reason = "the scheduler names it next")]
 pub(crate) use coroutine::panic_text;
 pub use coroutine::{FinishedError, ResumeError};

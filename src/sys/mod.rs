@@ -19,6 +19,7 @@ pub(crate) mod fiber;
 pub(crate) mod file;
 pub(crate) mod futex;
 pub(crate) mod limits;
+pub(crate) mod membarrier;
 pub(crate) mod memory;
 pub(crate) mod proc_dir;
 pub(crate) mod signal;

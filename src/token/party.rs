@@ -90,6 +90,12 @@ pub(super) fn set_reason(reason: WaitReason, on: u64) {
     }
 }
 
+/// Notes why the running coroutine, whose slot this is, is about to wait.
+#[inline(always)]
+pub(super) fn note(slot: &Slot, reason: WaitReason, on: usize) {
+    ControlRef::from_address(slot.party() as usize).set_reason(reason, on);
+}
+
 /// Suspends the running coroutine until it is made ready.
 #[inline(always)]
 pub(super) fn wait_for_wake() {

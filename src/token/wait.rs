@@ -30,6 +30,7 @@ use super::slot::{Cargo, SystemFutex};
 use super::state::{Outcome, Refused};
 use super::table::{self, Slot, Won};
 use super::{Ticket, party, thread};
+use crate::coroutine::WaitReason;
 use std::marker::PhantomData;
 use std::time::Instant;
 
@@ -61,6 +62,16 @@ impl Wait {
             return Wait { slot, generation, caller: Caller::Coroutine, party: PhantomData };
         }
         Wait::begin_slow()
+    }
+
+    /// Begins a wait, and notes why and on what, for reports.
+    #[inline(always)]
+    pub(crate) fn begin_for(reason: WaitReason, on: usize) -> Wait {
+        let wait = Wait::begin();
+        if wait.caller == Caller::Coroutine {
+            party::note(wait.slot, reason, on);
+        }
+        wait
     }
 
     /// A plain thread, or a coroutine whose slot is worn out.
@@ -108,6 +119,27 @@ impl Wait {
             std::mem::forget(unwound);
             return self.slot.word.outcome();
         }
+        self.park_thread()
+    }
+
+    /// Like [`park`](Self::park), for a waiter that is linked somewhere.
+    ///
+    /// If the coroutine is unwound while it is suspended, `linked` is dropped first: it takes the
+    /// waiter out of where it is linked, under the lock there, after which nobody new can win the
+    /// wait. Only then is the wait ended, and a wake that was already owed taken in. A wait that is
+    /// ended with [`claim_exclusive`](SlotRef::claim_exclusive) needs that order. `linked` is
+    /// forgotten after a wake.
+    #[inline(always)]
+    pub(crate) fn park_linked<G>(self, linked: G) -> Outcome {
+        if self.caller == Caller::Coroutine {
+            let unwound = Unwound { slot: self.slot, generation: self.generation };
+            let linked = linked;
+            party::wait_for_wake();
+            std::mem::forget(linked);
+            std::mem::forget(unwound);
+            return self.slot.word.outcome();
+        }
+        std::mem::forget(linked);
         self.park_thread()
     }
 

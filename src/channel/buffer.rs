@@ -1,0 +1,139 @@
+//! The values a channel holds while nobody has asked for them: a ring for a bounded channel, a list
+//! of segments for an unbounded one.
+//!
+//! A ring of the exact capacity grows up to it in doublings, so that `bounded(usize::MAX)` costs
+//! nothing until it is used. An unbounded buffer never moves its elements and never copies a long
+//! queue under the channel's lock: it adds a segment, and gives segments back as they drain, but
+//! one that it keeps for the next push.
+//!
+//! # Invariants
+//!
+//! 1. `len` is the number of values in all segments; every segment but the first and the last is
+//!    full to its end.
+//! 2. A ring never holds more than the capacity it was made for; the engine asks before it pushes.
+//!
+//! # Who calls this, and what it may call
+//!
+//! `engine`, under the channel's lock. It may allocate. No value is dropped here except with the
+//! buffer itself, which by then is empty or private.
+
+#![forbid(unsafe_code)]
+
+use std::collections::VecDeque;
+use std::fmt;
+
+/// Values in one segment of an unbounded buffer.
+const SEGMENT: usize = if cfg!(test) { 8 } else { 512 };
+
+/// First allocation of a ring.
+const FIRST: usize = 16;
+
+/// Values in order of arrival.
+pub(super) struct Buffer<T> {
+    /// Where values are taken from, and pushed to while `later` is empty.
+    first: VecDeque<T>,
+    /// Further segments, oldest first; only of an unbounded buffer.
+    later: VecDeque<VecDeque<T>>,
+    spare: Option<VecDeque<T>>,
+    /// Values in `later`.
+    beyond: usize,
+    unbounded: bool,
+}
+
+impl<T> Buffer<T> {
+    /// A ring, or segments when there is no `capacity`.
+    pub(super) fn new(capacity: Option<usize>) -> Buffer<T> {
+        Buffer {
+            first: VecDeque::new(),
+            later: VecDeque::new(),
+            spare: None,
+            beyond: 0,
+            unbounded: capacity.is_none(),
+        }
+    }
+
+    /// Values held.
+    #[inline(always)]
+    pub(super) fn len(&self) -> usize {
+        self.first.len() + self.beyond
+    }
+
+    /// Whether nothing is held.
+    #[inline(always)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.first.is_empty()
+    }
+
+    /// Adds the newest value.
+    #[inline(always)]
+    pub(super) fn push(&mut self, value: T) {
+        if self.first.len() == self.first.capacity() || self.beyond != 0 {
+            return self.push_slow(value);
+        }
+        self.first.push_back(value);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn push_slow(&mut self, value: T) {
+        if !self.unbounded || self.beyond == 0 && self.first.len() < SEGMENT {
+            if self.first.capacity() == 0 {
+                self.first.reserve(if self.unbounded { SEGMENT } else { FIRST });
+            }
+            return self.first.push_back(value);
+        }
+        match self.later.back_mut() {
+            Some(last) if last.len() < SEGMENT => last.push_back(value),
+            _ => {
+                let segment = self.spare.take();
+                let mut segment = segment.unwrap_or_else(|| VecDeque::with_capacity(SEGMENT));
+                segment.push_back(value);
+                self.later.push_back(segment);
+            }
+        }
+        self.beyond += 1;
+    }
+
+    /// Takes the oldest value.
+    #[inline(always)]
+    pub(super) fn pop(&mut self) -> Option<T> {
+        let value = self.first.pop_front();
+        if self.beyond != 0 && self.first.is_empty() {
+            self.advance();
+        }
+        value
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn advance(&mut self) {
+        if let Some(next) = self.later.pop_front() {
+            self.beyond -= next.len();
+            self.spare = Some(std::mem::replace(&mut self.first, next));
+        }
+        if self.later.is_empty() {
+            // A long queue has left: its list of segments goes as well.
+            self.later = VecDeque::new();
+        }
+    }
+
+    /// Puts a value back in front of all others.
+    pub(super) fn unpop(&mut self, value: T) {
+        self.first.push_front(value);
+    }
+
+    /// Everything, and nothing remains.
+    pub(super) fn take_all(&mut self) -> Buffer<T> {
+        let unbounded = self.unbounded;
+        std::mem::replace(self, Buffer { unbounded, ..Buffer::new(None) })
+    }
+}
+
+impl<T> fmt::Debug for Buffer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Buffer")
+            .field("len", &self.len())
+            .field("segments", &(1 + self.later.len()))
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,120 @@
+//! Data behind a [`Gate`], and what the gate needs from the worker and the kernel.
+//!
+//! # Invariants
+//!
+//! 1. A [`Guard`] is alive exactly while its holder is alone inside the gate.
+//! 2. No guard is alive across a suspension (the gate's invariant 3).
+//!
+//! # Who calls this, and what it may call
+//!
+//! `shared`, from any thread. A scheduled coroutine that finds the gate taken lets others of its
+//! worker run; anyone else gives up its time slice. Nothing blocks in the kernel.
+
+use super::gate::{Entry, Gate, Platform};
+use crate::coroutine;
+use crate::prim::{Ordering, UnsafeCell, compiler_fence, spin_loop, thread_yield};
+use crate::sys::membarrier;
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+
+/// Looks at a taken gate before giving way; an operation inside takes some ten nanoseconds.
+const SPINS: u32 = 6;
+
+/// This process.
+pub(super) struct Process;
+
+impl Platform for Process {
+    #[inline(always)]
+    fn me() -> usize {
+        crate::arch::thread_word()
+    }
+
+    fn wait(round: u32) {
+        if round < SPINS {
+            for _ in 0..1 << round {
+                spin_loop();
+            }
+            return;
+        }
+        let scheduled = coroutine::current_waiter().is_some_and(|me| me.is_scheduled());
+        if scheduled && !round.is_multiple_of(8) { coroutine::yield_now() } else { thread_yield() }
+    }
+
+    fn can_bias() -> bool {
+        membarrier::available()
+    }
+
+    #[inline(always)]
+    fn light() {
+        // SeqCst for the compiler alone: nothing moves over it; (D) in `gate` says the rest.
+        compiler_fence(Ordering::SeqCst);
+    }
+
+    fn heavy() {
+        membarrier::all_threads();
+    }
+}
+
+/// A channel's state, for one at a time.
+pub(super) struct Lock<S> {
+    gate: Gate<Process>,
+    state: UnsafeCell<S>,
+}
+
+// SAFETY: the gate lets one thread at a time reach the state, and orders them (L, B); that needs
+// the state to be sendable, no more.
+unsafe impl<S: Send> Sync for Lock<S> {}
+
+impl<S> Lock<S> {
+    pub(super) fn new(state: S) -> Lock<S> {
+        Lock { gate: Gate::new(), state: UnsafeCell::new(state) }
+    }
+
+    /// Waits until the caller is alone with the state.
+    #[inline(always)]
+    pub(super) fn enter(&self) -> Guard<'_, S> {
+        Guard { entry: self.gate.enter(), lock: self }
+    }
+
+    /// The state, of a lock that nobody else has.
+    pub(super) fn get_mut(&mut self) -> &mut S {
+        // SAFETY: `&mut self` proves that no guard exists.
+        self.state.with_mut(|state| unsafe { &mut *state })
+    }
+
+    /// For reports: whether the gate is biased, revoked, taken.
+    pub(super) fn gate(&self) -> &impl fmt::Debug {
+        &self.gate
+    }
+}
+
+/// Alone with the state, until dropped.
+pub(super) struct Guard<'a, S> {
+    lock: &'a Lock<S>,
+    entry: Entry,
+}
+
+impl<S> Deref for Guard<'_, S> {
+    type Target = S;
+
+    #[inline(always)]
+    fn deref(&self) -> &S {
+        // SAFETY: the guard's holder is alone inside (invariant 1).
+        self.lock.state.with(|state| unsafe { &*state })
+    }
+}
+
+impl<S> DerefMut for Guard<'_, S> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut S {
+        // SAFETY: the guard's holder is alone inside (invariant 1), and lends the guard mutably.
+        self.lock.state.with_mut(|state| unsafe { &mut *state })
+    }
+}
+
+impl<S> Drop for Guard<'_, S> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.lock.gate.leave(self.entry);
+    }
+}

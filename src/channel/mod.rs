@@ -1,0 +1,60 @@
+//! Channels: one engine for rendezvous, bounded, unbounded and conflated ones.
+//!
+//! A channel has any number of [`Sender`]s and [`Receiver`]s, each on a coroutine, a plain thread or
+//! a future, mixed as one likes. Values arrive in the order in which they were sent, each at exactly
+//! one receiver. A value that could not be sent comes back in the error; a value that will never be
+//! received goes to the undelivered hook, or is dropped.
+//!
+//! | constructor      | capacity  | a send without room                    |
+//! |------------------|-----------|----------------------------------------|
+//! | [`rendezvous`]   | 0         | waits for a receiver                   |
+//! | [`bounded`]      | n, exactly| waits for room                         |
+//! | [`unbounded`]    | none      | always has room                        |
+//! | [`conflated`]    | 1         | replaces the value that is there       |
+//! | [`builder`]      | any       | as [`Overflow`] says                   |
+//!
+//! A channel closes when the last sender or the last receiver is dropped, or by `close`: then sends
+//! fail, and receivers drain what is left.
+//!
+//! # Examples
+//!
+//! ```
+//! use kcoro::channel;
+//!
+//! let (tx, rx) = channel::bounded(2);
+//! let sender = std::thread::spawn(move || (0..10).try_for_each(|n| tx.send(n)));
+//! assert_eq!(rx.iter().sum::<i32>(), 45);
+//! sender.join().unwrap()?;
+//! # Ok::<(), kcoro::error::SendError<i32>>(())
+//! ```
+
+#[cfg_attr(loom, allow(dead_code))]
+mod gate;
+
+#[cfg(not(loom))]
+mod buffer;
+#[cfg(not(loom))]
+mod builder;
+#[cfg(not(loom))]
+mod engine;
+#[cfg(not(loom))]
+mod lock;
+#[cfg(not(loom))]
+mod node;
+#[cfg(not(loom))]
+mod policy;
+#[cfg(not(loom))]
+mod receiver;
+#[cfg(not(loom))]
+mod sender;
+#[cfg(not(loom))]
+mod shared;
+
+#[cfg(not(loom))]
+pub use builder::{Builder, bounded, builder, conflated, rendezvous, unbounded};
+#[cfg(not(loom))]
+pub use policy::Overflow;
+#[cfg(not(loom))]
+pub use receiver::{IntoIter, Iter, Receiver, TryIter};
+#[cfg(not(loom))]
+pub use sender::Sender;

@@ -1,0 +1,302 @@
+//! Waiting parties: nodes on their own frames, in a doubly linked list, first come first served.
+//!
+//! A party that waits for room, or for a value, leaves a [`Node`] on its own frame (or inside its
+//! own future) and links it here. The node carries the value cell, so that a partner moves the
+//! value straight from frame to frame. Registering allocates nothing, leaving is O(1).
+//!
+//! # Invariants
+//!
+//! 1. Nodes are linked, unlinked and, while linked, looked at only by the holder of the channel's
+//!    lock. What is left to do after unlocking is a [`Wake`], which does not lead to the node.
+//! 2. A linked node stays where it is until it is unlinked, by a partner or by its owner; the owner
+//!    looks at the value cell only when it is unlinked.
+//! 3. A partner that unlinks a node has either won the wait, moved the value and owes the wake, or
+//!    has touched nothing but the links.
+//! 4. The value cell of a waiting sender is full until the value is taken; the cell of a waiting
+//!    receiver is empty until it is given one. So the cell alone says whether the operation
+//!    happened: it committed, or the sender still has the value.
+//!
+//! # Who calls this, and what it may call
+//!
+//! `engine`, under the channel's lock, and the owners of nodes. `SlotRef::claim` is called here,
+//! under the lock; wakes are handed out and happen after it.
+
+use crate::token::{Claim, Outcome, SlotRef};
+use std::cell::{Cell, UnsafeCell};
+use std::fmt;
+use std::marker::PhantomPinned;
+use std::mem::MaybeUninit;
+use std::ptr;
+use std::task::Waker;
+
+/// Who waits behind a node.
+pub(super) enum Waiter {
+    /// A party that waits here and nowhere else, without deadline and cancel token: the lock alone
+    /// decides, no compare-and-swap is needed.
+    Alone { slot: SlotRef, generation: u32 },
+    /// A party whose wait something else may end as well; `arm` is what it learns then.
+    Shared { slot: SlotRef, generation: u32, arm: u16 },
+    /// A future; the lock decides here too.
+    Task(Waker),
+}
+
+/// A party to be woken after unlocking.
+#[must_use = "the party sleeps until it is woken"]
+pub(super) enum Wake {
+    Party(Claim),
+    Task(Waker),
+}
+
+impl Wake {
+    /// Wakes the party. No lock may be held.
+    #[inline(always)]
+    pub(super) fn wake(self) {
+        match self {
+            Wake::Party(claim) => claim.wake(),
+            Wake::Task(waker) => waker.wake(),
+        }
+    }
+}
+
+struct Links<T> {
+    previous: *const Node<T>,
+    next: *const Node<T>,
+    waiter: Waiter,
+}
+
+/// One waiting party and its value cell.
+pub(super) struct Node<T> {
+    value: UnsafeCell<Option<T>>,
+    linked: Cell<bool>,
+    /// Written when the node is linked, so that making a node that never waits costs nothing.
+    links: UnsafeCell<MaybeUninit<Links<T>>>,
+    pinned: PhantomPinned,
+}
+
+impl<T> Node<T> {
+    /// A node with the value that its owner wants to send, or with room for one.
+    #[inline(always)]
+    pub(super) fn new(value: Option<T>) -> Node<T> {
+        Node {
+            value: UnsafeCell::new(value),
+            linked: Cell::new(false),
+            links: UnsafeCell::new(MaybeUninit::uninit()),
+            pinned: PhantomPinned,
+        }
+    }
+
+    /// The value cell.
+    ///
+    /// # Safety
+    ///
+    /// - The caller owns the node, which is not linked; or it holds the lock.
+    /// - The reference is the only one, and ends before the node is linked.
+    #[inline(always)]
+    #[allow(clippy::mut_from_ref, reason = "the contract makes it the only one")]
+    pub(super) unsafe fn cell(&self) -> &mut Option<T> {
+        // SAFETY: by the contract.
+        unsafe { &mut *self.value.get() }
+    }
+
+    /// What is in the cell of a node that is not linked.
+    #[inline(always)]
+    pub(super) fn into_value(self) -> Option<T> {
+        self.value.into_inner()
+    }
+
+    /// Whether it is in a list. Under the lock, or when nobody else has the node.
+    #[inline(always)]
+    pub(super) fn is_linked(&self) -> bool {
+        self.linked.get()
+    }
+
+    fn links(&self) -> *mut Links<T> {
+        self.links.get().cast()
+    }
+}
+
+/// Waiting parties of one side, in order of arrival.
+pub(super) struct List<T> {
+    first: *const Node<T>,
+    last: *const Node<T>,
+}
+
+// SAFETY: the list leads to nodes on frames of other threads, which invariant 1 makes safe to touch
+// under the lock; the values in them move between threads.
+unsafe impl<T: Send> Send for List<T> {}
+
+impl<T> List<T> {
+    pub(super) const fn new() -> List<T> {
+        List { first: ptr::null(), last: ptr::null() }
+    }
+
+    #[inline(always)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.first.is_null()
+    }
+
+    /// Number of nodes. For reports and counters: it walks the list.
+    pub(super) fn len(&self) -> usize {
+        let (mut count, mut node) = (0, self.first);
+        while !node.is_null() {
+            count += 1;
+            // SAFETY: a linked node is alive, and we hold the lock (invariants 1 and 2).
+            node = unsafe { (*(*node).links()).next };
+        }
+        count
+    }
+
+    /// Links `node` as the last.
+    ///
+    /// # Safety
+    ///
+    /// - `node` is not linked, and stays where it is until it is unlinked.
+    /// - Its owner calls [`remove`](List::remove) on this list, under the same lock, before the node
+    ///   goes away in any manner.
+    #[inline(always)]
+    pub(super) unsafe fn push(&mut self, node: &Node<T>, waiter: Waiter) {
+        debug_assert!(!node.linked.get());
+        // SAFETY: the node is ours until it is linked.
+        unsafe { node.links().write(Links { previous: self.last, next: ptr::null(), waiter }) };
+        node.linked.set(true);
+        let at: *const Node<T> = node;
+        if self.last.is_null() {
+            self.first = at;
+        } else {
+            // SAFETY: the last node is linked, so it is alive, and we hold the lock.
+            unsafe { (*(*self.last).links()).next = at };
+        }
+        self.last = at;
+    }
+
+    /// Unlinks `node` if it is linked; true: it was, and no partner has won its wait here.
+    ///
+    /// # Safety
+    ///
+    /// - `node`, if it is linked at all, is linked in this list.
+    pub(super) unsafe fn remove(&mut self, node: &Node<T>) -> bool {
+        if !node.linked.get() {
+            return false;
+        }
+        // SAFETY: it is linked here (contract), and we hold the lock.
+        drop(unsafe { self.unlink(node) });
+        true
+    }
+
+    /// Replaces the waker of a future's node.
+    ///
+    /// # Safety
+    ///
+    /// - `node` is linked in this list.
+    pub(super) unsafe fn set_waker(&mut self, node: &Node<T>, waker: &Waker) -> Option<Waker> {
+        // SAFETY: a linked node's links are written, and we hold the lock.
+        match unsafe { &mut (*node.links()).waiter } {
+            Waiter::Task(old) if old.will_wake(waker) => None,
+            Waiter::Task(old) => Some(std::mem::replace(old, waker.clone())),
+            _ => None,
+        }
+    }
+
+    /// # Safety
+    ///
+    /// - `node` is linked in this list.
+    #[inline(always)]
+    unsafe fn unlink(&mut self, node: *const Node<T>) -> Waiter {
+        // SAFETY: `node` and its neighbours are linked, hence alive, and we hold the lock. The links
+        // are read once; `linked` says that they hold nothing any more.
+        unsafe {
+            let links = (*node).links().read();
+            if links.previous.is_null() {
+                self.first = links.next;
+            } else {
+                (*(*links.previous).links()).next = links.next;
+            }
+            if links.next.is_null() {
+                self.last = links.previous;
+            } else {
+                (*(*links.next).links()).previous = links.previous;
+            }
+            (*node).linked.set(false);
+            links.waiter
+        }
+    }
+
+    /// Unlinks the first node whose wait can still be won, and wins it. A party in `but` is passed
+    /// over and stays.
+    #[inline(always)]
+    fn win(&mut self, but: Option<SlotRef>) -> Option<(*const Node<T>, Wake)> {
+        let mut at = self.first;
+        while !at.is_null() {
+            let node = at;
+            // SAFETY: it is linked here, hence alive, and we hold the lock.
+            unsafe {
+                if let Some(own) = but
+                    && let Waiter::Shared { slot, .. } = &(*(*node).links()).waiter
+                    && slot.same(own)
+                {
+                    at = (*(*node).links()).next;
+                    continue;
+                }
+                at = (*(*node).links()).next;
+            }
+            // SAFETY: as above.
+            let waiter = unsafe { self.unlink(node) };
+            let claim = match waiter {
+                Waiter::Alone { slot, generation } => {
+                    slot.claim_exclusive(generation, Outcome::Ready(0))
+                }
+                Waiter::Shared { slot, generation, arm } => {
+                    slot.claim(generation, Outcome::Ready(arm))
+                }
+                Waiter::Task(waker) => return Some((node, Wake::Task(waker))),
+            };
+            if let Some(claim) = claim {
+                return Some((node, Wake::Party(claim)));
+            }
+        }
+        None
+    }
+
+    /// Moves the value in `from` to the first party that waits for one.
+    #[inline(always)]
+    pub(super) fn give(&mut self, from: &mut Option<T>) -> Option<Wake> {
+        self.give_but(from, None)
+    }
+
+    /// As [`give`](List::give), passing over the party in `but`.
+    #[inline(always)]
+    pub(super) fn give_but(&mut self, from: &mut Option<T>, but: Option<SlotRef>) -> Option<Wake> {
+        let (node, wake) = self.win(but)?;
+        // SAFETY: its wait is won and not yet woken, or it is a future that needs the lock to go
+        // on: the node is alive and its cell is ours. The cell was empty (invariant 4).
+        unsafe { (*node).value.get().write(from.take()) };
+        Some(wake)
+    }
+
+    /// Moves the value of the first party that waits with one to `to`, which is empty.
+    #[inline(always)]
+    pub(super) fn take(&mut self, to: &mut Option<T>) -> Option<Wake> {
+        self.take_but(to, None)
+    }
+
+    /// As [`take`](List::take), passing over the party in `but`.
+    #[inline(always)]
+    pub(super) fn take_but(&mut self, to: &mut Option<T>, but: Option<SlotRef>) -> Option<Wake> {
+        let (node, wake) = self.win(but)?;
+        // SAFETY: as in `give_but`; `take` leaves the cell empty for the owner to see.
+        *to = unsafe { (*(*node).value.get()).take() };
+        Some(wake)
+    }
+
+    /// Ends the first wait because the channel is closed: no value moves, and by that the owner
+    /// knows.
+    pub(super) fn dismiss(&mut self) -> Option<Wake> {
+        self.win(None).map(|(_, wake)| wake)
+    }
+}
+
+impl<T> fmt::Debug for List<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "List({})", self.len())
+    }
+}

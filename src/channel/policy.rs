@@ -1,0 +1,63 @@
+//! What a channel does when it is full, and with a value that nobody will receive.
+
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use super::buffer::Buffer;
+
+/// What a send does when the channel has no room for the value.
+///
+/// On a channel of capacity 0 "no room" means that no receiver waits, and there is no oldest value:
+/// both drop policies drop the one that was offered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Hash)]
+pub enum Overflow {
+    /// It waits.
+    #[default]
+    Suspend,
+    /// It takes the place of the oldest value, which goes to the undelivered hook. Never waits.
+    DropOldest,
+    /// The value itself goes to the undelivered hook. Never waits.
+    DropLatest,
+    /// It fails and gives the value back. Never waits.
+    Fail,
+}
+
+/// What the user wants done with values that nobody will receive.
+pub(super) type Hook<T> = Box<dyn Fn(T) + Send + Sync>;
+
+/// The undelivered hook, or none.
+pub(super) struct Undelivered<T>(pub(super) Option<Hook<T>>);
+
+impl<T> Undelivered<T> {
+    /// Hands `value` to the hook, or drops it. Either is code of the user's: no lock may be held.
+    pub(super) fn one(&self, value: T) {
+        match &self.0 {
+            Some(hook) => hook(value),
+            None => drop(value),
+        }
+    }
+
+    /// Hands over all values. A hook or `Drop` that panics does not keep the others from their turn;
+    /// the first panic goes on afterwards, unless the thread is panicking already.
+    pub(super) fn all(&self, mut values: Buffer<T>) {
+        let mut first = None;
+        while let Some(value) = values.pop() {
+            let outcome = catch_unwind(AssertUnwindSafe(|| self.one(value)));
+            if let (Err(payload), None) = (outcome, &first) {
+                first = Some(payload);
+            }
+        }
+        match first {
+            Some(payload) if !std::thread::panicking() => resume_unwind(payload),
+            _ => {}
+        }
+    }
+}
+
+impl<T> fmt::Debug for Undelivered<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Undelivered(hook)" } else { "Undelivered(drop)" })
+    }
+}

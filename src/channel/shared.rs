@@ -1,0 +1,443 @@
+//! What the handles of a channel share: the engine behind its lock, and the way in and out of it.
+//!
+//! An operation is planned out of line, under the lock, and its plan says whether it is done or the
+//! caller must park. The stub that parks is inlined into the caller's frame: no frame of the library
+//! is returned through after a switch. Wakes, hooks and drops of values happen after unlocking.
+//!
+//! # Invariants
+//!
+//! 1. The engine is left as its own invariants say before the lock is.
+//! 2. A node that a plan has linked is unlinked before its frame goes: by the partner that wakes it,
+//!    or by [`Linked`] when the coroutine is unwound.
+//! 3. `len` and `closed` follow the engine's; they are written under the lock and read by anyone, so
+//!    that looking at a channel does not take its lock, nor its bias.
+//!
+//! # Who calls this, and what it may call
+//!
+//! The handles, from coroutines, threads and futures.
+
+use super::engine::{Engine, Received, Sent};
+use super::lock::{Guard, Lock};
+use super::node::{List, Node, Waiter, Wake};
+use super::policy::Undelivered;
+use crate::coroutine::WaitReason;
+use crate::error::{RecvError, SendError, TryRecvError, TrySendError};
+use crate::prim::{AtomicBool, AtomicUsize, Ordering};
+use crate::token::{Outcome, Wait};
+use std::fmt;
+use std::time::Instant;
+
+/// Wakes that a close or a batch carries out of the lock at a time.
+const BATCH: usize = 32;
+
+/// A side of a channel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Side {
+    Send,
+    Recv,
+}
+
+impl Side {
+    fn reason(self) -> WaitReason {
+        match self {
+            Side::Send => WaitReason::Send,
+            Side::Recv => WaitReason::Recv,
+        }
+    }
+
+    /// Where those who wait on this side are linked.
+    fn list<T>(self, engine: &mut Engine<T>) -> &mut List<T> {
+        match self {
+            Side::Send => &mut engine.senders,
+            Side::Recv => &mut engine.receivers,
+        }
+    }
+}
+
+/// Still inside the lock.
+type Inside<'a, T> = Guard<'a, Engine<T>>;
+
+/// What an operation must do next.
+#[must_use]
+pub(super) enum Plan {
+    /// It is done: the cell says what came of it.
+    Done,
+    /// It is linked, and must park.
+    Park(Wait),
+}
+
+/// How an operation with limits ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum End {
+    Done,
+    Closed,
+    Refused,
+    TimedOut,
+}
+
+/// The heart of a channel.
+pub(super) struct Shared<T> {
+    lock: Lock<Engine<T>>,
+    len: AtomicUsize,
+    closed: AtomicBool,
+    senders: AtomicUsize,
+    receivers: AtomicUsize,
+    capacity: Option<usize>,
+    undelivered: Undelivered<T>,
+    name: Option<Box<str>>,
+}
+
+impl<T> Shared<T> {
+    /// An open channel with one handle on each side.
+    pub(super) fn new(
+        engine: Engine<T>,
+        capacity: Option<usize>,
+        undelivered: Undelivered<T>,
+        name: Option<Box<str>>,
+    ) -> Shared<T> {
+        Shared {
+            lock: Lock::new(engine),
+            len: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
+            senders: AtomicUsize::new(1),
+            receivers: AtomicUsize::new(1),
+            capacity,
+            undelivered,
+            name,
+        }
+    }
+
+    /// Sends, and waits for as long as it takes.
+    #[inline(always)]
+    pub(super) fn send(&self, value: T) -> Result<(), SendError<T>> {
+        let node = Node::new(Some(value));
+        // SAFETY: the node stays on this frame; if it was linked, it is unlinked when `park_linked`
+        // returns, and by `Linked` if that unwinds.
+        if let Plan::Park(wait) = unsafe { self.plan_send(&node) } {
+            wait.park_linked(Linked { shared: self, node: &node, side: Side::Send });
+        }
+        match node.into_value() {
+            None => Ok(()),
+            Some(value) => Err(SendError(value)),
+        }
+    }
+
+    /// Receives, and waits for as long as it takes.
+    #[inline(always)]
+    pub(super) fn recv(&self) -> Result<T, RecvError> {
+        let node = Node::new(None);
+        // SAFETY: as in `send`.
+        if let Plan::Park(wait) = unsafe { self.plan_recv(&node) } {
+            wait.park_linked(Linked { shared: self, node: &node, side: Side::Recv });
+        }
+        node.into_value().ok_or(RecvError)
+    }
+
+    /// # Safety
+    ///
+    /// - After [`Plan::Park`] the node stays where it is until it is unlinked, and its owner unlinks
+    ///   it before it goes away in any manner.
+    #[inline(never)]
+    unsafe fn plan_send(&self, node: &Node<T>) -> Plan {
+        // SAFETY: the node is the caller's and not linked; the reference ends with the call.
+        let Err(mut engine) = self.start_send(unsafe { node.cell() }) else { return Plan::Done };
+        let wait = Wait::begin_for(WaitReason::Send, self.address());
+        let waiter = Waiter::Alone { slot: wait.slot(), generation: wait.generation() };
+        // SAFETY: by the contract; this is the senders' list.
+        unsafe { engine.senders.push(node, waiter) };
+        Plan::Park(wait)
+    }
+
+    /// # Safety
+    ///
+    /// - As [`plan_send`](Shared::plan_send).
+    #[inline(never)]
+    unsafe fn plan_recv(&self, node: &Node<T>) -> Plan {
+        // SAFETY: the node is the caller's and not linked; the reference ends with the call.
+        let Err(mut engine) = self.start_recv(unsafe { node.cell() }) else { return Plan::Done };
+        let wait = Wait::begin_for(WaitReason::Recv, self.address());
+        let waiter = Waiter::Alone { slot: wait.slot(), generation: wait.generation() };
+        // SAFETY: by the contract; this is the receivers' list.
+        unsafe { engine.receivers.push(node, waiter) };
+        Plan::Park(wait)
+    }
+
+    /// Sends the value in `cell`, or returns still inside the lock because that needs waiting.
+    #[inline(always)]
+    fn start_send(&self, cell: &mut Option<T>) -> Result<End, Inside<'_, T>> {
+        let mut engine = self.lock.enter();
+        match engine.send(cell) {
+            Sent::Stored => self.note_len(&engine),
+            Sent::Handed(wake) => {
+                drop(engine);
+                wake.wake();
+            }
+            Sent::Dropped => {
+                drop(engine);
+                self.drop_overflow(cell);
+            }
+            Sent::Full => return Err(engine),
+            Sent::Refused => return Ok(End::Refused),
+            Sent::Closed => return Ok(End::Closed),
+        }
+        Ok(End::Done)
+    }
+
+    /// Receives into `cell`, or returns still inside the lock because that needs waiting.
+    #[inline(always)]
+    fn start_recv(&self, cell: &mut Option<T>) -> Result<End, Inside<'_, T>> {
+        let mut engine = self.lock.enter();
+        match engine.recv(cell) {
+            Received::Value(wake) => {
+                self.note_len(&engine);
+                drop(engine);
+                if let Some(wake) = wake {
+                    wake.wake();
+                }
+                Ok(End::Done)
+            }
+            Received::Empty => Err(engine),
+            Received::Closed => Ok(End::Closed),
+        }
+    }
+
+    #[cold]
+    fn drop_overflow(&self, cell: &mut Option<T>) {
+        if let Some(value) = cell.take() {
+            self.undelivered.one(value);
+        }
+    }
+
+    /// Sends if that needs no waiting.
+    #[inline]
+    pub(super) fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
+        let mut cell = Some(value);
+        let end = self.start_send(&mut cell).unwrap_or(End::Refused);
+        match cell {
+            None => Ok(()),
+            Some(value) if end == End::Closed => Err(TrySendError::Closed(value)),
+            Some(value) => Err(TrySendError::Full(value)),
+        }
+    }
+
+    /// Receives if that needs no waiting.
+    #[inline]
+    pub(super) fn try_recv(&self) -> Result<T, TryRecvError> {
+        let mut cell = None;
+        let end = self.start_recv(&mut cell).unwrap_or(End::Refused);
+        match cell {
+            Some(value) => Ok(value),
+            None if end == End::Closed => Err(TryRecvError::Closed),
+            None => Err(TryRecvError::Empty),
+        }
+    }
+
+    /// Sends or receives, until `deadline` at most. The cell says whether it happened.
+    #[inline(never)]
+    pub(super) fn wait_limited(&self, node: &Node<T>, side: Side, deadline: Instant) -> End {
+        // SAFETY: the node is the caller's and not linked; the reference ends with the call.
+        let cell = unsafe { node.cell() };
+        let started = match side {
+            Side::Send => self.start_send(cell),
+            Side::Recv => self.start_recv(cell),
+        };
+        let mut engine = match started {
+            Ok(end) => return end,
+            Err(engine) => engine,
+        };
+        let wait = Wait::begin_for(side.reason(), self.address());
+        let waiter = Waiter::Shared { slot: wait.slot(), generation: wait.generation(), arm: 0 };
+        // SAFETY: the list of the side; the node stays on the caller's frame, and is unlinked by a
+        // partner, below, or by `linked`.
+        unsafe { side.list(&mut engine).push(node, waiter) };
+        drop(engine);
+        let linked = Linked { shared: self, node, side };
+        let outcome = wait.park_deadline(deadline);
+        std::mem::forget(linked);
+        if outcome != Outcome::Ready(0) {
+            self.abandon(node, side);
+            return End::TimedOut;
+        }
+        // SAFETY: a partner has unlinked the node, and its wake has ordered what it did.
+        let full = unsafe { node.cell() }.is_some();
+        if full == (side == Side::Recv) { End::Done } else { End::Closed }
+    }
+
+    /// Takes a node out whose owner will not wait for it. A value that a partner has already given
+    /// to it goes to the next receiver.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn abandon(&self, node: &Node<T>, side: Side) {
+        let mut engine = self.lock.enter();
+        // SAFETY: the side's own list.
+        let linked = unsafe { side.list(&mut engine).remove(node) };
+        let mut wake = None;
+        if side == Side::Recv && !linked {
+            // SAFETY: we hold the lock.
+            let value = unsafe { node.cell() }.take();
+            if value.is_some() {
+                wake = engine.put_back(value);
+                self.note_len(&engine);
+            }
+        }
+        drop(engine);
+        if let Some(wake) = wake {
+            wake.wake();
+        }
+    }
+
+    /// No more sends: waiting senders get their values back, receivers drain what is left. True the
+    /// first time.
+    pub(super) fn close(&self) -> bool {
+        let mut engine = self.lock.enter();
+        let first = engine.close();
+        self.closed.store(true, Ordering::Relaxed);
+        loop {
+            let mut wakes = Wakes::new();
+            while !wakes.is_full()
+                && let Some(wake) = engine.dismiss()
+            {
+                wakes.push(wake);
+            }
+            drop(engine);
+            if !wakes.is_full() {
+                return first;
+            }
+            drop(wakes);
+            engine = self.lock.enter();
+        }
+    }
+
+    /// The last receiver is gone: what is left goes to the hook.
+    #[cold]
+    fn close_and_drain(&self) {
+        self.close();
+        let mut engine = self.lock.enter();
+        let rest = engine.buffer.take_all();
+        self.note_len(&engine);
+        drop(engine);
+        self.undelivered.all(rest);
+    }
+
+    #[inline(always)]
+    fn note_len(&self, engine: &Inside<'_, T>) {
+        self.len.store(engine.buffer.len(), Ordering::Relaxed);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn capacity(&self) -> Option<usize> {
+        self.capacity
+    }
+
+    /// The channel's identity, in reports and comparisons.
+    pub(super) fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    fn count(&self, side: Side) -> &AtomicUsize {
+        match side {
+            Side::Send => &self.senders,
+            Side::Recv => &self.receivers,
+        }
+    }
+
+    /// One more handle.
+    pub(super) fn join(&self, side: Side) {
+        if self.count(side).fetch_add(1, Ordering::Relaxed) > usize::MAX / 2 {
+            std::process::abort();
+        }
+    }
+
+    /// One handle less; the last one of a side closes.
+    pub(super) fn leave(&self, side: Side) {
+        // AcqRel pairs with itself: what the other handles did comes before the close.
+        if self.count(side).fetch_sub(1, Ordering::AcqRel) == 1 {
+            match side {
+                Side::Send => {
+                    self.close();
+                }
+                Side::Recv => self.close_and_drain(),
+            }
+        }
+    }
+}
+
+impl<T> fmt::Debug for Shared<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(name) = &self.name {
+            write!(f, "{name:?} ")?;
+        }
+        write!(f, "len {}", self.len())?;
+        if let Some(capacity) = self.capacity {
+            write!(f, " of {capacity}")?;
+        }
+        let senders = self.senders.load(Ordering::Relaxed);
+        let receivers = self.receivers.load(Ordering::Relaxed);
+        write!(f, ", {senders} senders, {receivers} receivers")?;
+        if self.is_closed() { f.write_str(", closed") } else { Ok(()) }
+    }
+}
+
+/// A node that is linked while its owner is suspended. Dropped only if the owner is unwound.
+struct Linked<'a, T> {
+    shared: &'a Shared<T>,
+    node: &'a Node<T>,
+    side: Side,
+}
+
+impl<T> Drop for Linked<'_, T> {
+    #[cold]
+    fn drop(&mut self) {
+        self.shared.abandon(self.node, self.side);
+    }
+}
+
+/// Wakes on their way out of the lock. Dropped, they happen, each one even if another panics.
+struct Wakes {
+    wakes: [Option<Wake>; BATCH],
+    len: usize,
+    next: usize,
+}
+
+impl Wakes {
+    fn new() -> Wakes {
+        Wakes { wakes: [const { None }; BATCH], len: 0, next: 0 }
+    }
+
+    fn is_full(&self) -> bool {
+        self.len == BATCH
+    }
+
+    fn push(&mut self, wake: Wake) {
+        self.wakes[self.len] = Some(wake);
+        self.len += 1;
+    }
+
+    fn wake_rest(&mut self) {
+        while self.next < self.len {
+            self.next += 1;
+            if let Some(wake) = self.wakes[self.next - 1].take() {
+                wake.wake();
+            }
+        }
+    }
+}
+
+impl Drop for Wakes {
+    fn drop(&mut self) {
+        struct Rest<'a>(&'a mut Wakes);
+        impl Drop for Rest<'_> {
+            fn drop(&mut self) {
+                self.0.wake_rest();
+            }
+        }
+        Rest(self).0.wake_rest();
+    }
+}
