@@ -18,11 +18,11 @@ mod cpu;
 #[path = "../arch/aarch64/mod.rs"]
 mod cpu;
 
-pub(crate) use cpu::{
-    LinkedRoot, NAME, Root, StackPointer, call_init, call_switch, fp_control, init_linked,
-    prefetch, resume, set_fp_control, set_thread_word, suspend, thread_word, token_init,
-    token_switch,
+pub use cpu::{
+    LinkedRoot, NAME, Root, StackPointer, call_init, call_switch, init_linked, prefetch, resume,
+    suspend, token_init, token_switch,
 };
+pub(crate) use cpu::{fp_control, set_fp_control, set_thread_word, thread_word};
 
 #[cfg(feature = "switch-out-of-line")]
 pub(crate) use cpu::{call_init as init, call_switch as switch};
@@ -30,35 +30,35 @@ pub(crate) use cpu::{call_init as init, call_switch as switch};
 pub(crate) use cpu::{token_init as init, token_switch as switch};
 
 /// The bytes below a stack's top that `init` may write.
-pub(crate) const FIRST_FRAME: usize = 192;
+pub const FIRST_FRAME: usize = 192;
 
 /// What a switch delivers to the side that continues.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Arrival {
+pub struct Arrival {
     /// The word that the other side passed.
-    pub(crate) value: usize,
+    pub value: usize,
     /// A hook to run now, or 0: see [`arrive`].
-    pub(crate) hook: usize,
+    pub hook: usize,
 }
 
 /// What a root function returns: where to go for good.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Leave {
+pub struct Leave {
     /// A suspended context of the build's form; it arrives with the value 0.
-    pub(crate) to: StackPointer,
+    pub to: StackPointer,
     /// A [`Hook`] for it to run on arrival, or 0: the place to give the left stack away.
-    pub(crate) hook: usize,
+    pub hook: usize,
 }
 
 /// Work that the departing side leaves to the arriving side, because it may only happen once the
 /// departing stack is no longer in use.
 #[repr(C)]
 #[derive(Debug)]
-pub(crate) struct Hook {
+pub struct Hook {
     /// Called with the hook's own address.
-    pub(crate) run: unsafe fn(*mut Hook),
+    pub run: unsafe fn(*mut Hook),
 }
 
 /// Runs the hook that came with an arrival, if there is one; returns the value.
@@ -67,7 +67,7 @@ pub(crate) struct Hook {
 ///
 /// - `arrival.hook` is 0 or the address of a [`Hook`] that stays valid until it has run.
 #[inline(always)]
-pub(crate) unsafe fn arrive(arrival: Arrival) -> usize {
+pub unsafe fn arrive(arrival: Arrival) -> usize {
     if arrival.hook != 0 {
         let hook = arrival.hook as *mut Hook;
         // SAFETY: the caller vouches for the hook; `run` is given the hook's own address.

@@ -23,6 +23,9 @@ pub mod machine;
 #[allow(dead_code, unused_imports)]
 mod prim;
 #[cfg(not(loom))]
+#[doc(hidden)]
+pub mod raw;
+#[cfg(not(loom))]
 mod services;
 #[cfg(not(loom))]
 #[allow(clippy::disallowed_types, reason = "the lint sees through the names that prim re-exports")]

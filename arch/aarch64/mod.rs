@@ -13,10 +13,10 @@ use core::arch::{asm, naked_asm};
 use core::mem::{offset_of, size_of};
 
 /// Name of this CPU family, for reports.
-pub(crate) const NAME: &str = "aarch64";
+pub const NAME: &str = "aarch64";
 
 /// The address at which a suspended context's frame begins. 0 means "not suspended".
-pub(crate) type StackPointer = usize;
+pub type StackPointer = usize;
 
 /// What the token form leaves on a suspended stack.
 ///
@@ -60,10 +60,10 @@ const _: () = {
 };
 
 /// The function a fresh context starts in: `(argument, value, hook) -> Leave`.
-pub(crate) type Root = unsafe extern "C" fn(usize, usize, usize) -> super::Leave;
+pub type Root = unsafe extern "C" fn(usize, usize, usize) -> super::Leave;
 
 /// The function a fresh generator starts in: `(argument, value) -> last value`.
-pub(crate) type LinkedRoot = unsafe extern "C" fn(usize, usize) -> usize;
+pub type LinkedRoot = unsafe extern "C" fn(usize, usize) -> usize;
 
 /// Writes the first frame of the called form below `top`.
 ///
@@ -71,7 +71,7 @@ pub(crate) type LinkedRoot = unsafe extern "C" fn(usize, usize) -> usize;
 ///
 /// - `top` is 16-aligned and at least 192 bytes below it are writable and owned by the caller.
 /// - `root` never unwinds and returns the stack pointer of a context suspended in the same form.
-pub(crate) unsafe fn call_init(top: usize, root: Root, argument: usize) -> StackPointer {
+pub unsafe fn call_init(top: usize, root: Root, argument: usize) -> StackPointer {
     let frame = (top - size_of::<CallFrame>()) as *mut CallFrame;
     // SAFETY: the frame lies in the bytes below `top` that the caller owns; `top` is 16-aligned.
     unsafe {
@@ -93,7 +93,7 @@ pub(crate) unsafe fn call_init(top: usize, root: Root, argument: usize) -> Stack
 ///
 /// As [`call_init`].
 #[inline(always)]
-pub(crate) unsafe fn token_init(top: usize, root: Root, argument: usize) -> StackPointer {
+pub unsafe fn token_init(top: usize, root: Root, argument: usize) -> StackPointer {
     let sp = top - 32;
     // SAFETY: the four words lie in the bytes below `top` that the caller owns.
     unsafe {
@@ -113,7 +113,7 @@ pub(crate) unsafe fn token_init(top: usize, root: Root, argument: usize) -> Stac
 ///
 /// As [`call_init`]; `root` never unwinds.
 #[inline(always)]
-pub(crate) unsafe fn init_linked(top: usize, root: LinkedRoot, argument: usize) -> StackPointer {
+pub unsafe fn init_linked(top: usize, root: LinkedRoot, argument: usize) -> StackPointer {
     let sp = top - 32;
     // SAFETY: the four words lie in the bytes below `top` that the caller owns.
     unsafe {
@@ -138,7 +138,7 @@ pub(crate) unsafe fn init_linked(top: usize, root: LinkedRoot, argument: usize) 
 /// - No reference derived from thread-local storage is live across the call if this context may be
 ///   continued on another thread.
 #[unsafe(naked)]
-pub(crate) unsafe extern "C" fn call_switch(
+pub unsafe extern "C" fn call_switch(
     from: *mut StackPointer,
     to: StackPointer,
     value: usize,
@@ -154,7 +154,7 @@ pub(crate) unsafe extern "C" fn call_switch(
 ///
 /// As [`call_switch`].
 #[inline(always)]
-pub(crate) unsafe fn token_switch(
+pub unsafe fn token_switch(
     from: *mut StackPointer,
     to: StackPointer,
     value: usize,
@@ -199,7 +199,7 @@ pub(crate) unsafe fn token_switch(
 ///   and has not been used since.
 /// - `link` is a word that belongs to that generator and outlives the call.
 #[inline(always)]
-pub(crate) unsafe fn resume(
+pub unsafe fn resume(
     sp: StackPointer,
     link: *mut StackPointer,
     value: usize,
@@ -232,7 +232,7 @@ pub(crate) unsafe fn resume(
 ///
 /// - Runs on the generator's own stack, and `link` is the word that its `resume` was given.
 #[inline(always)]
-pub(crate) unsafe fn suspend(link: *mut StackPointer, value: usize) -> usize {
+pub unsafe fn suspend(link: *mut StackPointer, value: usize) -> usize {
     let value_back;
     // SAFETY: `*link` is the stack pointer of the parent inside `resume`, where its pc lies. The
     // next `resume` branches to the pc stored here, with its own sp and with this frame in x0.
@@ -304,7 +304,7 @@ pub(crate) unsafe fn set_fp_control(word: u64) {
 
 /// Brings the cache line of a suspended frame closer before it is continued.
 #[inline(always)]
-pub(crate) fn prefetch(sp: StackPointer) {
+pub fn prefetch(sp: StackPointer) {
     // SAFETY: a prefetch has no effect that a program can observe, whatever the address.
     unsafe {
         asm!("prfm pldl1keep, [{}]", in(reg) sp, options(nostack, preserves_flags, readonly));
@@ -360,3 +360,6 @@ pub(crate) fn set_thread_word(word: usize) {
         );
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

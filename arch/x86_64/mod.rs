@@ -20,10 +20,10 @@ use core::arch::{asm, naked_asm};
 use core::mem::{offset_of, size_of};
 
 /// Name of this CPU family, for reports.
-pub(crate) const NAME: &str = "x86_64";
+pub const NAME: &str = "x86_64";
 
 /// The address at which a suspended context's frame begins. 0 means "not suspended".
-pub(crate) type StackPointer = usize;
+pub type StackPointer = usize;
 
 /// What the token form leaves on a suspended stack, from the stack pointer upwards.
 ///
@@ -66,10 +66,10 @@ const _: () = {
 };
 
 /// The function a fresh context starts in: `(argument, value, hook) -> Leave`.
-pub(crate) type Root = unsafe extern "C" fn(usize, usize, usize) -> super::Leave;
+pub type Root = unsafe extern "C" fn(usize, usize, usize) -> super::Leave;
 
 /// The function a fresh generator starts in: `(argument, value) -> last value`.
-pub(crate) type LinkedRoot = unsafe extern "C" fn(usize, usize) -> usize;
+pub type LinkedRoot = unsafe extern "C" fn(usize, usize) -> usize;
 
 /// Writes the first frame of the called form below `top`.
 ///
@@ -77,7 +77,7 @@ pub(crate) type LinkedRoot = unsafe extern "C" fn(usize, usize) -> usize;
 ///
 /// - `top` is 16-aligned and at least 192 bytes below it are writable and owned by the caller.
 /// - `root` never unwinds and returns the stack pointer of a context suspended in the same form.
-pub(crate) unsafe fn call_init(top: usize, root: Root, argument: usize) -> StackPointer {
+pub unsafe fn call_init(top: usize, root: Root, argument: usize) -> StackPointer {
     let base = top - 16;
     let frame = (base - size_of::<CallFrame>()) as *mut CallFrame;
     // SAFETY: both lie in the bytes below `top` that the caller owns; `top` is 16-aligned.
@@ -102,7 +102,7 @@ pub(crate) unsafe fn call_init(top: usize, root: Root, argument: usize) -> Stack
 ///
 /// As [`call_init`].
 #[inline(always)]
-pub(crate) unsafe fn token_init(top: usize, root: Root, argument: usize) -> StackPointer {
+pub unsafe fn token_init(top: usize, root: Root, argument: usize) -> StackPointer {
     let base = top - 16;
     let sp = base - 8;
     // SAFETY: the three words lie in the bytes below `top` that the caller owns.
@@ -118,7 +118,7 @@ pub(crate) unsafe fn token_init(top: usize, root: Root, argument: usize) -> Stac
 ///
 /// As [`call_init`]; `root` never unwinds.
 #[inline(always)]
-pub(crate) unsafe fn init_linked(top: usize, root: LinkedRoot, argument: usize) -> StackPointer {
+pub unsafe fn init_linked(top: usize, root: LinkedRoot, argument: usize) -> StackPointer {
     let base = top - 16;
     let sp = base - 8;
     // SAFETY: the three words lie in the bytes below `top` that the caller owns.
@@ -143,7 +143,7 @@ pub(crate) unsafe fn init_linked(top: usize, root: LinkedRoot, argument: usize) 
 /// - No reference derived from thread-local storage is live across the call if this context may be
 ///   continued on another thread.
 #[unsafe(naked)]
-pub(crate) unsafe extern "C" fn call_switch(
+pub unsafe extern "C" fn call_switch(
     from: *mut StackPointer,
     to: StackPointer,
     value: usize,
@@ -159,7 +159,7 @@ pub(crate) unsafe extern "C" fn call_switch(
 ///
 /// As [`call_switch`].
 #[inline(always)]
-pub(crate) unsafe fn token_switch(
+pub unsafe fn token_switch(
     from: *mut StackPointer,
     to: StackPointer,
     value: usize,
@@ -203,7 +203,7 @@ pub(crate) unsafe fn token_switch(
 ///   and has not been used since.
 /// - `link` is a word that belongs to that generator and outlives the call.
 #[inline(always)]
-pub(crate) unsafe fn resume(
+pub unsafe fn resume(
     sp: StackPointer,
     link: *mut StackPointer,
     value: usize,
@@ -235,7 +235,7 @@ pub(crate) unsafe fn resume(
 ///
 /// - Runs on the generator's own stack, and `link` is the word that its `resume` was given.
 #[inline(always)]
-pub(crate) unsafe fn suspend(link: *mut StackPointer, value: usize) -> usize {
+pub unsafe fn suspend(link: *mut StackPointer, value: usize) -> usize {
     let value_back;
     // SAFETY: `*link` is the stack pointer of the parent inside `resume`, whose return address lies
     // there. The next `resume` calls the address that is pushed here, with its own stack pointer in
@@ -311,7 +311,7 @@ pub(crate) unsafe fn set_fp_control(word: u64) {
 
 /// Brings the cache line of a suspended frame closer before it is continued.
 #[inline(always)]
-pub(crate) fn prefetch(sp: StackPointer) {
+pub fn prefetch(sp: StackPointer) {
     // SAFETY: a prefetch has no effect that a program can observe, whatever the address.
     unsafe {
         core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(sp as *const i8)
@@ -363,3 +363,6 @@ pub(crate) fn set_thread_word(word: usize) {
         );
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;
