@@ -14,7 +14,6 @@ pub mod arena;
 #[allow(dead_code, reason = "select, futures and metrics land one by one")]
 pub mod channel;
 #[cfg(not(loom))]
-#[allow(clippy::disallowed_types, reason = "the lint sees through the names that prim re-exports")]
 #[allow(dead_code, unused_imports, reason = "the layers above land one by one")]
 pub mod coroutine;
 pub mod error;
@@ -28,21 +27,33 @@ pub mod raw;
 #[cfg(not(loom))]
 mod services;
 #[cfg(not(loom))]
-#[allow(clippy::disallowed_types, reason = "the lint sees through the names that prim re-exports")]
 #[allow(dead_code, unused_imports, reason = "the layers above land one by one")]
 mod stack;
 #[cfg(not(loom))]
-#[allow(clippy::disallowed_types, reason = "the lint sees through the names that prim re-exports")]
 #[allow(dead_code, reason = "the layers above land one by one")]
 mod sys;
 #[allow(dead_code, unused_imports, reason = "the layers above land one by one")]
 mod timer;
-#[allow(clippy::disallowed_types, reason = "the lint sees through the names that prim re-exports")]
 #[allow(dead_code, unused_imports, reason = "the layers above land one by one")]
 pub mod token;
 
 #[cfg(not(loom))]
+pub mod runtime;
+#[allow(dead_code, reason = "the layers above land one by one")]
+mod sched;
+#[cfg(not(loom))]
+pub mod time;
+
+#[cfg(not(loom))]
+pub use coroutine::{CoroutineRef, Unparker, current, park, unparker, yield_now};
+#[cfg(not(loom))]
+pub use runtime::{Runtime, run};
+#[cfg(not(loom))]
+pub use sched::{Builder, JoinHandle, LocalJoinHandle, spawn, spawn_local};
+#[cfg(not(loom))]
 pub use services::monster;
+#[cfg(not(loom))]
+pub use time::{sleep, sleep_until};
 
 /// The examples of the README are tests.
 #[cfg(doctest)]

@@ -6,7 +6,6 @@
 
 #[cfg(not(loom))]
 mod imp {
-    #![allow(clippy::disallowed_types, reason = "this is the one place that may name them")]
     pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
     pub(crate) use std::hint::spin_loop;
     pub(crate) use std::sync::Arc;

@@ -26,7 +26,7 @@ use super::core::{Core, Schedule, core};
 use super::state::{State, WaitReason};
 use super::unparker::Permit;
 use crate::arch::{self, Hook, StackPointer};
-use crate::prim::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use crate::prim::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use crate::stack::{Stack, StackSize};
 use crate::sys::fiber::Fiber;
 
@@ -70,6 +70,10 @@ pub(crate) struct Control {
     locals: UnsafeCell<Option<Box<super::local::Locals>>>,
     fiber: UnsafeCell<Fiber>,
     hook: UnsafeCell<Hook>,
+    /// Chains it in its home worker's inbox.
+    link: AtomicUsize,
+    /// Its place among the live coroutines of its core.
+    place: Cell<usize>,
     stack: UnsafeCell<ManuallyDrop<Stack>>,
 }
 
@@ -126,6 +130,8 @@ impl ControlRef {
                 locals: UnsafeCell::new(None),
                 fiber: UnsafeCell::new(fiber),
                 hook: UnsafeCell::new(Hook { run: no_hook }),
+                link: AtomicUsize::new(0),
+                place: Cell::new(0),
                 stack: UnsafeCell::new(ManuallyDrop::new(stack)),
             });
             ControlRef(NonNull::new_unchecked(control))
@@ -141,6 +147,16 @@ impl ControlRef {
     /// The address of the block: stable, and unique among live coroutines.
     pub(crate) fn address(self) -> usize {
         self.0.as_ptr() as usize
+    }
+
+    /// The word that chains it in an inbox; it belongs to the inbox meanwhile.
+    pub(crate) fn link<'a>(self) -> &'a AtomicUsize {
+        &self.get().link
+    }
+
+    #[inline(always)]
+    pub(super) fn place<'a>(self) -> &'a Cell<usize> {
+        &self.get().place
     }
 
     /// The handle whose [`address`](ControlRef::address) that is, of a block that is still live.

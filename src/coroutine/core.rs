@@ -73,8 +73,10 @@ pub(crate) struct Core {
     _alternate: Option<ThreadAltStack>,
     /// Finished scheduled coroutines whose block and stack are kept warm.
     pub(super) warm: UnsafeCell<Vec<ControlRef>>,
-    /// Switches made, for figures.
-    pub(crate) switches: Cell<u64>,
+    /// The scheduled coroutines of this thread that have started and not ended.
+    pub(super) live: UnsafeCell<Vec<ControlRef>>,
+    /// Whether the worker may have jobs to start, which a coroutine that gives way must let it do.
+    pub(crate) has_jobs: Cell<bool>,
     /// The worker that runs on this thread, for the scheduler; null elsewhere.
     pub(crate) worker: Cell<*const ()>,
     /// The timers of this thread, for the timer layer; null where there are none.
@@ -107,7 +109,8 @@ impl Core {
             cache: StackCache::new(),
             _alternate: ThreadAltStack::install().ok(),
             warm: UnsafeCell::new(Vec::new()),
-            switches: Cell::new(0),
+            live: UnsafeCell::new(Vec::new()),
+            has_jobs: Cell::new(false),
             worker: Cell::new(core::ptr::null()),
             timers: Cell::new(core::ptr::null()),
         }
@@ -207,11 +210,17 @@ impl Core {
     pub(super) fn may_stay(&self) -> bool {
         let budget = self.budget.get();
         // SAFETY: owner-only, and the reference does not outlive the call.
-        if budget > 1 && self.next.get().is_none() && unsafe { (*self.ready.get()).is_empty() } {
-            self.budget.set(budget - 1);
-            return true;
+        let alone = self.next.get().is_none() && unsafe { (*self.ready.get()).is_empty() };
+        if !alone || budget <= 1 {
+            return false;
         }
-        false
+        if self.has_jobs.get() {
+            // Back to the root, which starts one.
+            self.budget.set(1);
+            return false;
+        }
+        self.budget.set(budget - 1);
+        true
     }
 
     /// Decides where a scheduled coroutine that stops running goes, and makes that the current

@@ -172,7 +172,8 @@ impl Drop for Parked {
 pub(crate) fn finish_wake(me: ControlRef) {
     if me.is_scheduled() {
         let core = core().expect("a coroutine runs on a thread with a core");
-        me.set_state(State::Parked);
+        // Not PARKED: it has been woken, only the news is on its way.
+        me.set_state(State::Ready);
         // SAFETY: `me` is the running coroutine, and the waker queues it once.
         unsafe { depart(core, me) }
     } else {

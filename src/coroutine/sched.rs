@@ -63,6 +63,7 @@ pub(crate) fn launch(
     };
     me.body().set((Some(body), data));
     me.set_home(core, schedule);
+    core.enlist(me);
     entry::prepare(me);
     Ok(me)
 }
@@ -122,6 +123,7 @@ pub(super) fn finish(me: ControlRef, outcome: Result<(), Box<dyn Any + Send>>) -
         leave_fp(me);
     }
     let core = super::core::core().expect("a scheduled coroutine runs on a thread with a core");
+    core.strike(me);
     let hook = core.recycle(me);
     let to = core.depart();
     // SAFETY: the coroutine ends here; `depart` made the one it names current.
@@ -130,6 +132,41 @@ pub(super) fn finish(me: ControlRef, outcome: Result<(), Box<dyn Any + Send>>) -
 }
 
 impl Core {
+    #[inline(always)]
+    fn enlist(&self, me: ControlRef) {
+        // SAFETY: owner thread only, and the reference does not outlive the call.
+        let live = unsafe { &mut *self.live.get() };
+        me.place().set(live.len());
+        live.push(me);
+    }
+
+    #[inline(always)]
+    fn strike(&self, me: ControlRef) {
+        // SAFETY: as above.
+        let live = unsafe { &mut *self.live.get() };
+        let place = me.place().get();
+        live.swap_remove(place);
+        if let Some(moved) = live.get(place) {
+            moved.place().set(place);
+        }
+    }
+
+    /// The scheduled coroutines of this thread that have started and not ended.
+    pub(crate) fn live(&self) -> Vec<ControlRef> {
+        // SAFETY: owner thread only, and the reference does not outlive the call.
+        unsafe { (*self.live.get()).clone() }
+    }
+
+    /// Takes a coroutine that will never end out of the account: its stack is leaked.
+    ///
+    /// # Safety
+    ///
+    /// - `me` is a suspended coroutine of this thread, in no queue, and is never continued.
+    pub(crate) unsafe fn give_up(&self, me: ControlRef) {
+        self.strike(me);
+        me.leak();
+    }
+
     fn take_warm(&self) -> Option<ControlRef> {
         // SAFETY: owner thread only, and the reference does not outlive the call.
         unsafe { (*self.warm.get()).pop() }

@@ -21,6 +21,7 @@ pub(crate) mod futex;
 pub(crate) mod limits;
 pub(crate) mod membarrier;
 pub(crate) mod memory;
+pub(crate) mod poller;
 pub(crate) mod proc_dir;
 pub(crate) mod signal;
 
@@ -31,6 +32,9 @@ pub(crate) struct Errno(pub(crate) i32);
 impl Errno {
     /// Out of memory, address space or mappings.
     pub(crate) const NO_MEMORY: Errno = Errno(libc::ENOMEM);
+
+    /// The descriptor is of a kind that is always ready, such as a regular file.
+    pub(crate) const NOT_POLLABLE: Errno = Errno(libc::EPERM);
 
     /// The error of the libc call that has just failed on this thread.
     pub(crate) fn last() -> Errno {

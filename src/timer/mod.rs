@@ -4,9 +4,13 @@
 //! nanoseconds of `CLOCK_MONOTONIC` ([`crate::sys::clock`]), the payload is a ticket, and what fell
 //! due is handed to the caller, who claims the ticket and wakes its owner.
 
+#[cfg(not(loom))]
+mod timers;
 mod wheel;
 
 #[cfg(test)]
 mod tests;
 
+#[cfg(not(loom))]
+pub(crate) use timers::{Armed, Timers, arm, deadline, park_deadline};
 pub(crate) use wheel::{FOREVER, Progress, TimerKey, Wheel};

@@ -23,7 +23,7 @@ use super::payload::Payload;
 use super::slot::{Cargo, Kind, SystemFutex};
 use super::state::Outcome;
 use super::table::{self, Slot};
-use super::wait::SlotRef;
+use super::wait::{Claim, SlotRef};
 use super::{kernel, party, shard, thread};
 use crate::coroutine::WaitReason;
 use crate::error::{CancelReason, Stale, WaitError};
@@ -60,6 +60,12 @@ impl Ticket {
     #[inline]
     fn slot(self) -> Option<&'static Slot> {
         table::get((self.0 >> 32) as u32)
+    }
+
+    /// Ends the wait it names with `outcome`, if nobody else has; what a timer does.
+    #[inline]
+    pub(crate) fn claim(self, outcome: Outcome) -> Option<Claim> {
+        SlotRef::new(self.slot()?).claim(self.generation(), outcome)
     }
 
     /// Completes the ticket: its owner gets the payload. From any thread; one call has effect.

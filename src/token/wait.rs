@@ -90,6 +90,12 @@ impl Wait {
         Wait { slot, generation, caller, party: PhantomData }
     }
 
+    /// Whether a coroutine waits, not a thread.
+    #[inline(always)]
+    pub(crate) fn is_coroutine(&self) -> bool {
+        self.caller == Caller::Coroutine
+    }
+
     /// What partners keep, together with the generation.
     #[inline(always)]
     pub(crate) fn slot(&self) -> SlotRef {

@@ -1,0 +1,278 @@
+//! A runtime: its settings, its life and its end. The only place that wires the parts together.
+
+use core::fmt;
+use std::panic::{Location, resume_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::error::{BuildError, SpawnError};
+use crate::sched::shared::{Config, PanicHook};
+use crate::sched::start::Threads;
+pub use crate::sched::{Aborted, PanicReport, RuntimeMetrics, ShutdownReport, StuckCoroutine};
+use crate::sched::{Builder as CoroutineBuilder, JoinHandle, current_worker};
+use crate::stack::StackSize;
+use crate::sys::cpu;
+
+/// How many workers a runtime may have.
+pub const MAX_WORKERS: usize = cpu::WORKERS_MAX;
+
+/// How long dropping a runtime waits for its coroutines before it unwinds them.
+pub const DROP_DEADLINE: Duration = Duration::from_secs(1);
+
+/// Sets up a [`Runtime`].
+///
+/// # Examples
+///
+/// ```
+/// use kcoro::Runtime;
+///
+/// let rt = Runtime::builder().workers(2).stack_size(128 * 1024).name("app").build()?;
+/// assert_eq!(rt.spawn(|| 1 + 1).join().unwrap(), 2);
+/// # Ok::<(), kcoro::error::BuildError>(())
+/// ```
+#[derive(Clone, Default)]
+#[must_use]
+pub struct Builder {
+    name: Option<Arc<str>>,
+    workers: Option<usize>,
+    stack_size: Option<usize>,
+    panic_hook: Option<Arc<PanicHook>>,
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("name", &self.name)
+            .field("workers", &self.workers)
+            .field("stack_size", &self.stack_size)
+            .field("panic_hook", &self.panic_hook.is_some())
+            .finish()
+    }
+}
+
+impl Builder {
+    /// Names the runtime: its threads are called `NAME-0`, `NAME-1`, ... Default: `kcoro`.
+    pub fn name(mut self, name: impl Into<Arc<str>>) -> Builder {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Sets the number of worker threads.
+    ///
+    /// Default: `KCORO_WORKERS` if it is set, otherwise the CPUs that this process may use: its
+    /// affinity and the tightest quota of its control groups, whichever is less.
+    pub fn workers(mut self, workers: usize) -> Builder {
+        self.workers = Some(workers);
+        self
+    }
+
+    /// Sets the stack size, in bytes, of coroutines that ask for none. Default: 256 KiB reserved.
+    pub fn stack_size(mut self, bytes: usize) -> Builder {
+        self.stack_size = Some(bytes);
+        self
+    }
+
+    /// Calls `hook` for each panic of a coroutine whose handle was dropped, after the process's own
+    /// panic hook. It runs on the worker and should be short.
+    pub fn on_detached_panic(
+        mut self,
+        hook: impl Fn(&PanicReport<'_>) + Send + Sync + 'static,
+    ) -> Builder {
+        self.panic_hook = Some(Arc::new(hook));
+        self
+    }
+
+    /// Starts the runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`]: a setting is out of range, or the system refused a thread.
+    pub fn build(self) -> Result<Runtime, BuildError> {
+        Ok(Runtime { threads: Some(Threads::start(self.config()?, false)?) })
+    }
+
+    fn config(self) -> Result<Config, BuildError> {
+        let workers = match self.workers {
+            Some(workers) => workers,
+            None => cpu::available_workers()?.get(),
+        };
+        if workers == 0 || workers > MAX_WORKERS {
+            return Err(BuildError::Workers { requested: workers, maximum: MAX_WORKERS });
+        }
+        let stack_size = match self.stack_size {
+            Some(bytes) => StackSize::new(bytes)?,
+            None => StackSize::DEFAULT,
+        };
+        Ok(Config {
+            name: self.name.unwrap_or_else(|| "kcoro".into()),
+            workers,
+            stack_size,
+            panic_hook: self.panic_hook,
+        })
+    }
+}
+
+/// A set of worker threads that run coroutines.
+///
+/// Several can live in one process, one after another or at the same time. Dropping a runtime waits
+/// [`DROP_DEADLINE`] for its coroutines and then ends them; [`shutdown`](Runtime::shutdown) does the
+/// same with a deadline of your own and says what was stuck.
+#[derive(Debug)]
+pub struct Runtime {
+    threads: Option<Threads>,
+}
+
+impl Runtime {
+    /// Sets up a runtime.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Starts a runtime with default settings.
+    ///
+    /// # Errors
+    ///
+    /// As [`Builder::build`].
+    pub fn new() -> Result<Runtime, BuildError> {
+        Runtime::builder().build()
+    }
+
+    fn threads(&self) -> &Threads {
+        self.threads.as_ref().expect("a runtime has its threads until it is shut down")
+    }
+
+    /// Spawns a coroutine, from any thread.
+    #[track_caller]
+    pub fn spawn<F, T>(&self, f: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.threads().spawn(f)
+    }
+
+    /// Spawns a coroutine that `builder` sets up, from any thread.
+    ///
+    /// # Errors
+    ///
+    /// [`SpawnError`]: the runtime is shutting down, or the stack size is out of range.
+    #[track_caller]
+    pub fn spawn_with<F, T>(
+        &self,
+        builder: CoroutineBuilder,
+        f: F,
+    ) -> Result<JoinHandle<T>, SpawnError>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        builder.submit_to(&self.threads().shared, Location::caller(), f)
+    }
+
+    /// Runs `f` as a coroutine of this runtime and waits for it: a thread blocks, a coroutine
+    /// parks. A panic of `f` continues in the caller.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let rt = kcoro::Runtime::new()?;
+    /// assert_eq!(rt.run(|| kcoro::spawn(|| 5).join().unwrap()), 5);
+    /// # Ok::<(), kcoro::error::BuildError>(())
+    /// ```
+    #[track_caller]
+    pub fn run<F, T>(&self, f: F) -> T
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        match self.spawn(f).join() {
+            Ok(value) => value,
+            Err(payload) => resume_unwind(payload),
+        }
+    }
+
+    /// What the workers have done so far.
+    #[must_use]
+    pub fn metrics(&self) -> RuntimeMetrics {
+        self.threads().metrics()
+    }
+
+    /// Coroutines that were spawned and have not ended.
+    #[must_use]
+    pub fn alive(&self) -> u64 {
+        self.threads().shared.alive()
+    }
+
+    /// Waits until every coroutine has ended, at most for `timeout`; false: some have not.
+    ///
+    /// It blocks the calling thread; from a coroutine of this runtime it returns false at once,
+    /// because the caller itself has not ended.
+    #[must_use]
+    pub fn drain(&self, timeout: Duration) -> bool {
+        !self.threads().is_inside() && self.threads().drain(Instant::now().checked_add(timeout))
+    }
+
+    /// Refuses new coroutines, waits up to `deadline` for those that are there, then drops what has
+    /// not started, unwinds what is suspended, and stops the threads.
+    ///
+    /// A coroutine that neither ends nor parks keeps its worker, and this call, waiting: nothing
+    /// can stop a thread from outside.
+    #[must_use = "the report says what was stuck"]
+    pub fn shutdown(mut self, deadline: Duration) -> ShutdownReport {
+        self.end(deadline)
+    }
+
+    fn end(&mut self, deadline: Duration) -> ShutdownReport {
+        let mut threads = self.threads.take().expect("a runtime is shut down once");
+        threads.close();
+        threads.drain(Instant::now().checked_add(deadline));
+        threads.stop()
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        if self.threads.is_some() {
+            self.end(DROP_DEADLINE);
+        }
+    }
+}
+
+/// Runs `f` as the first coroutine of a default runtime, whose first worker is the calling thread,
+/// and returns its value.
+///
+/// When `f` returns, the runtime ends: coroutines that are still alive are unwound, closures that
+/// have not started are dropped. Within a coroutine of a runtime `f` is simply called. A panic of
+/// `f` continues in the caller.
+///
+/// # Panics
+///
+/// If the runtime cannot be built, with the text of the [`BuildError`].
+///
+/// # Examples
+///
+/// ```
+/// let mut log = Vec::new();
+/// kcoro::run(|| {
+///     let handle = kcoro::spawn(|| "from a coroutine");
+///     log.push(handle.join().unwrap());
+/// });
+/// assert_eq!(log, ["from a coroutine"]);
+/// ```
+#[track_caller]
+pub fn run<T>(f: impl FnOnce() -> T) -> T {
+    if current_worker().is_some() {
+        return f();
+    }
+    let threads = Builder::default().config().and_then(|config| Threads::start(config, true));
+    let mut threads = match threads {
+        Ok(threads) => threads,
+        Err(error) => panic!("cannot start a runtime: {error}"),
+    };
+    let result = threads.run_here(f);
+    threads.stop();
+    match result {
+        Ok(value) => value,
+        Err(payload) => resume_unwind(payload),
+    }
+}

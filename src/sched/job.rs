@@ -1,0 +1,273 @@
+//! A spawned closure: one allocation that holds the closure first and its result afterwards.
+//!
+//! Until it starts a job is a pointer in a queue, which any worker may take. It gets a stack when it
+//! starts; from then on it stays where it is.
+//!
+//! # Invariants
+//!
+//! 1. The slot holds the closure until `run` takes it, then nothing, then the result.
+//! 2. A job is freed once, by its handle or by the worker: `completion.rs` says which.
+//! 3. A [`JobRef`] in a queue owns the right to run the job.
+//!
+//! # Who calls this, and what it may call
+//!
+//! `spawn` makes jobs, workers run them. `run` calls the user's closure, on the coroutine's stack.
+
+use core::cell::UnsafeCell;
+use core::mem::{ManuallyDrop, MaybeUninit};
+use core::panic::Location;
+use core::ptr::NonNull;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::completion::{Completed, Completion};
+use crate::coroutine::{Inherited, adopt};
+use crate::stack::StackSize;
+use crate::token::{Outcome, SlotRef};
+
+/// What a coroutine ended with.
+pub(crate) type JobResult<T> = Result<T, Box<dyn Any + Send>>;
+
+/// What every job begins with.
+#[derive(Debug)]
+pub(super) struct Header {
+    vtable: &'static Vtable,
+    pub(super) completion: Completion,
+    pub(super) waiter: UnsafeCell<Option<(SlotRef, u32)>>,
+    pub(super) id: u64,
+    pub(super) name: Option<Arc<str>>,
+    pub(super) location: &'static Location<'static>,
+    pub(super) stack_size: StackSize,
+    inherited: UnsafeCell<Option<Inherited>>,
+}
+
+#[derive(Debug)]
+struct Vtable {
+    run: unsafe fn(NonNull<Header>),
+    fail: unsafe fn(NonNull<Header>, Box<dyn Any + Send>),
+    take: unsafe fn(NonNull<Header>, *mut ()),
+    free: unsafe fn(NonNull<Header>),
+}
+
+/// A job of known type.
+#[repr(C)]
+pub(super) struct Job<F, T> {
+    header: Header,
+    slot: UnsafeCell<Slot<F, T>>,
+}
+
+union Slot<F, T> {
+    closure: ManuallyDrop<F>,
+    result: ManuallyDrop<JobResult<T>>,
+}
+
+/// What a job is made with, besides its closure.
+#[derive(Debug)]
+pub(crate) struct Description {
+    pub(crate) id: u64,
+    pub(crate) name: Option<Arc<str>>,
+    pub(crate) location: &'static Location<'static>,
+    pub(crate) stack_size: StackSize,
+    pub(crate) inherited: Option<Inherited>,
+}
+
+/// A job that has not run: whoever holds it runs it.
+#[derive(Debug)]
+pub(crate) struct JobRef(NonNull<Header>);
+
+// SAFETY: a job that may travel is made only of closures that are `Send`, or is kept by the worker it was spawned
+// on (`spawn_local`); its header is shared by the rules of `completion.rs`.
+unsafe impl Send for JobRef {}
+
+/// A handle's view of a job: it may wait for the result and take it.
+pub(super) struct JobHandle<T> {
+    header: NonNull<Header>,
+    marker: core::marker::PhantomData<T>,
+}
+
+impl<F, T> Job<F, T>
+where
+    F: FnOnce() -> T,
+{
+    /// Boxes a closure; returns the two ends.
+    #[inline]
+    pub(super) fn make(description: Description, closure: F) -> (JobRef, JobHandle<T>) {
+        let Description { id, name, location, stack_size, inherited } = description;
+        let job = Box::new(Job {
+            header: Header {
+                vtable: &Vtable {
+                    run: Job::<F, T>::run,
+                    fail: Job::<F, T>::fail,
+                    take: Job::<F, T>::take,
+                    free: Job::<F, T>::free,
+                },
+                completion: Completion::new(),
+                waiter: UnsafeCell::new(None),
+                id,
+                name,
+                location,
+                stack_size,
+                inherited: UnsafeCell::new(inherited),
+            },
+            slot: UnsafeCell::new(Slot::<F, T> { closure: ManuallyDrop::new(closure) }),
+        });
+        let header = NonNull::from(Box::leak(job)).cast::<Header>();
+        (JobRef(header), JobHandle { header, marker: core::marker::PhantomData })
+    }
+
+    /// # Safety
+    ///
+    /// - `header` begins a `Job<F, T>` that has not run, and the caller owns the right to run it.
+    unsafe fn run(header: NonNull<Header>) {
+        let job = header.cast::<Job<F, T>>().as_ptr();
+        // SAFETY: by the contract: the closure is moved out once, the slot is the worker's until
+        // the result is announced.
+        unsafe {
+            if let Some(inherited) = (*(*job).header.inherited.get()).take() {
+                adopt(inherited);
+            }
+            let closure = ManuallyDrop::take(&mut (*(*job).slot.get()).closure);
+            let result = catch_unwind(AssertUnwindSafe(closure));
+            Job::<F, T>::finish(header, result);
+        }
+    }
+
+    /// # Safety
+    ///
+    /// - As [`run`](Job::run).
+    unsafe fn fail(header: NonNull<Header>, payload: Box<dyn Any + Send>) {
+        let job = header.cast::<Job<F, T>>().as_ptr();
+        // SAFETY: as in `run`. A destructor that panics is not allowed to take the worker along.
+        unsafe {
+            let closure = ManuallyDrop::take(&mut (*(*job).slot.get()).closure);
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(closure)));
+            Job::<F, T>::finish(header, Err(payload));
+        }
+    }
+
+    /// # Safety
+    ///
+    /// - `header` begins a `Job<F, T>` whose closure has been taken, and the caller ran it.
+    #[inline]
+    unsafe fn finish(header: NonNull<Header>, result: JobResult<T>) {
+        let job = header.cast::<Job<F, T>>().as_ptr();
+        // SAFETY: the slot is the worker's until `complete`; after `complete` (Left) or `release`
+        // nothing of the job is touched, unless the answer is that it is ours to free.
+        unsafe {
+            let panicked = result.is_err();
+            (*(*job).slot.get()).result = ManuallyDrop::new(result);
+            match (*job).header.completion.complete() {
+                Completed::Left => {}
+                Completed::Wake => {
+                    let waiter = (*(*job).header.waiter.get()).take();
+                    (*job).header.completion.release();
+                    if let Some((slot, generation)) = waiter
+                        && let Some(claim) = slot.claim(generation, Outcome::Ready(0))
+                    {
+                        claim.wake();
+                    }
+                }
+                Completed::Free => {
+                    // Nobody will look at the result: a panic is told to the runtime's hook, and a
+                    // value's destructor that panics must not take the worker along.
+                    let _ = catch_unwind(AssertUnwindSafe(|| {
+                        if panicked {
+                            super::worker::detached_panic(&(*job).header);
+                        }
+                        Job::<F, T>::free(header);
+                    }));
+                }
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// - `header` begins a `Job<F, T>` with a result, which nobody else will touch.
+    /// - `out` is valid for a write of a `JobResult<T>`.
+    unsafe fn take(header: NonNull<Header>, out: *mut ()) {
+        // SAFETY: by the contract.
+        unsafe {
+            let mut job = Box::from_raw(header.cast::<Job<F, T>>().as_ptr());
+            out.cast::<JobResult<T>>().write(ManuallyDrop::take(&mut job.slot.get_mut().result));
+        }
+    }
+
+    /// # Safety
+    ///
+    /// - `header` begins a `Job<F, T>` with a result, which nobody else will touch.
+    unsafe fn free(header: NonNull<Header>) {
+        let mut result = MaybeUninit::<JobResult<T>>::uninit();
+        // SAFETY: by the contract.
+        unsafe {
+            Self::take(header, result.as_mut_ptr().cast());
+            drop(result.assume_init());
+        }
+    }
+}
+
+impl JobRef {
+    /// What the job was made with.
+    pub(super) fn header(&self) -> &Header {
+        // SAFETY: a job lives until it has run, and this is the right to run it.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// The pointer, for a trip through a coroutine's data word.
+    pub(super) fn into_raw(self) -> *mut () {
+        self.0.as_ptr().cast()
+    }
+
+    /// # Safety
+    ///
+    /// - `raw` came out of [`into_raw`](JobRef::into_raw), once.
+    pub(super) unsafe fn from_raw(raw: *mut ()) -> JobRef {
+        // SAFETY: by the contract.
+        JobRef(unsafe { NonNull::new_unchecked(raw.cast()) })
+    }
+
+    /// Runs the closure and announces the result. On the stack of the job's coroutine.
+    #[inline(always)]
+    pub(super) fn run(self) {
+        // SAFETY: this is the right to run it, and it is used up.
+        unsafe { (self.header().vtable.run)(self.0) }
+    }
+
+    /// Drops the closure and announces a failure.
+    pub(super) fn fail(self, payload: Box<dyn Any + Send>) {
+        // SAFETY: this is the right to run it, and it is used up.
+        unsafe { (self.header().vtable.fail)(self.0, payload) }
+    }
+}
+
+impl<T> JobHandle<T> {
+    pub(super) fn header(&self) -> &Header {
+        // SAFETY: the job is not freed before its handle has gone.
+        unsafe { self.header.as_ref() }
+    }
+
+    /// Takes the result of a job that is done, and frees the job.
+    #[inline]
+    pub(super) fn take(self) -> JobResult<T> {
+        debug_assert!(self.header().completion.is_done());
+        let this = ManuallyDrop::new(self);
+        let mut result = MaybeUninit::<JobResult<T>>::uninit();
+        // SAFETY: done, so the job is the handle's alone; `take` writes the result, whose type is
+        // that of the handle, and frees the job.
+        unsafe {
+            (this.header.as_ref().vtable.take)(this.header, result.as_mut_ptr().cast());
+            result.assume_init()
+        }
+    }
+}
+
+impl<T> Drop for JobHandle<T> {
+    fn drop(&mut self) {
+        if self.header().completion.abandon() {
+            // Dropping the result may run the user's destructor: on the dropper's stack.
+            // SAFETY: done and abandoned, so the job is ours to free.
+            unsafe { (self.header().vtable.free)(self.header) }
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Waiting for a coroutine to end.
+//!
+//! # Invariants
+//!
+//! 1. One party at a time waits for a job: `join` takes the handle, polling borrows it mutably.
+//! 2. A wait that ends otherwise (deadline, unwinding) is withdrawn before its frame goes.
+//!
+//! # Who calls this, and what it may call
+//!
+//! Coroutines, threads and futures.
+
+use core::fmt;
+use core::marker::PhantomData;
+use std::time::{Duration, Instant};
+
+use super::job::{JobHandle, JobResult};
+use crate::coroutine::{WaitReason, current_waiter};
+use crate::timer;
+use crate::token::{Outcome, Wait};
+
+/// A spawned coroutine, to be joined. Dropping it detaches the coroutine.
+///
+/// # Examples
+///
+/// ```
+/// kcoro::run(|| {
+///     let good = kcoro::spawn(|| 1);
+///     let bad = kcoro::spawn(|| -> u32 { panic!("no") });
+///     assert_eq!(good.join().unwrap(), 1);
+///     assert!(bad.join().is_err());
+/// });
+/// ```
+#[must_use = "dropping the handle detaches the coroutine; join it or call `detach`"]
+pub struct JoinHandle<T> {
+    job: Option<JobHandle<T>>,
+}
+
+// SAFETY: a handle moves the coroutine's result to whoever joins, hence `T: Send`; everything else
+// behind it is synchronised by `completion.rs`.
+unsafe impl<T: Send> Send for JoinHandle<T> {}
+// SAFETY: what a shared handle offers (`is_finished`, `id`, `name`) reads what never changes, or
+// one atomic.
+unsafe impl<T: Send> Sync for JoinHandle<T> {}
+
+impl<T> Unpin for JoinHandle<T> {}
+
+impl<T> JoinHandle<T> {
+    pub(super) fn new(job: JobHandle<T>) -> JoinHandle<T> {
+        JoinHandle { job: Some(job) }
+    }
+
+    fn job(&self) -> &JobHandle<T> {
+        self.job.as_ref().expect("a handle is used after it was polled to its end")
+    }
+
+    /// Waits until the coroutine has ended and returns its value.
+    ///
+    /// A coroutine parks meanwhile, a plain thread blocks.
+    ///
+    /// # Errors
+    ///
+    /// The payload of its panic; [`Aborted`](crate::runtime::Aborted) if the runtime shut down
+    /// before it had run; [`StackError`](crate::error::StackError) if there was no stack for it.
+    #[inline]
+    pub fn join(mut self) -> JobResult<T> {
+        self.wait(None);
+        self.job.take().expect("not polled to its end").take()
+    }
+
+    /// Waits until the coroutine has ended, at most for `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// The handle, if it has not ended by then.
+    pub fn join_timeout(mut self, timeout: Duration) -> Result<JobResult<T>, JoinHandle<T>> {
+        let deadline = Instant::now().checked_add(timeout);
+        if self.wait(deadline.map(timer::deadline)) {
+            Ok(self.job.take().expect("not polled to its end").take())
+        } else {
+            Err(self)
+        }
+    }
+
+    /// True: it is done. False: the deadline has passed.
+    #[inline]
+    fn wait(&mut self, deadline: Option<u64>) -> bool {
+        self.job().header().completion.is_done() || self.job().wait(deadline)
+    }
+
+    /// Whether the coroutine has ended.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.job().header().completion.is_done()
+    }
+
+    /// A number that no other coroutine of the process has or had.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.job().header().id
+    }
+
+    /// The name it was given.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.job().header().name.as_deref()
+    }
+
+    /// Lets the coroutine go on by itself; its result is dropped, and a panic goes to the runtime's
+    /// hook.
+    pub fn detach(self) {}
+}
+
+impl<T> JobHandle<T> {
+    #[inline(never)]
+    fn wait(&self, deadline: Option<u64>) -> bool {
+        let header = self.header();
+        let wait = Wait::begin();
+        // SAFETY: the cell is the joiner's until `register` succeeds.
+        unsafe { *header.waiter.get() = Some((wait.slot(), wait.generation())) };
+        if !header.completion.register() {
+            retract(wait);
+            return true;
+        }
+        if let Some(me) = current_waiter() {
+            me.set_reason(WaitReason::Join, header.id as usize);
+        }
+        // Taken back if the wait ends otherwise, by its deadline or by unwinding.
+        let guard = Withdraw(self);
+        let outcome = match deadline {
+            None => wait.park(),
+            Some(at) => timer::park_deadline(wait, at),
+        };
+        if outcome == Outcome::TimedOut {
+            guard.disarm();
+            return header.completion.withdraw();
+        }
+        guard.disarm();
+        true
+    }
+
+    fn withdraw(&self) {
+        self.header().completion.withdraw();
+    }
+}
+
+struct Withdraw<'a, T>(&'a JobHandle<T>);
+
+impl<T> Withdraw<'_, T> {
+    fn disarm(self) {
+        core::mem::forget(self);
+    }
+}
+
+impl<T> Drop for Withdraw<'_, T> {
+    fn drop(&mut self) {
+        self.0.withdraw();
+    }
+}
+
+/// Ends a wait that nobody knows of.
+fn retract(wait: Wait) {
+    if let Err(claimed) = wait.retract() {
+        // Nobody was told of it, so nobody can have claimed it.
+        claimed.park();
+    }
+}
+
+/// A coroutine spawned with [`spawn_local`](crate::spawn_local), to be joined on its own worker.
+///
+/// ```compile_fail,E0277
+/// kcoro::run(|| {
+///     let handle = kcoro::spawn_local(|| ());
+///     std::thread::spawn(move || handle.join());
+/// });
+/// ```
+#[must_use = "dropping the handle detaches the coroutine; join it or call `detach`"]
+pub struct LocalJoinHandle<T> {
+    inner: JoinHandle<T>,
+    marker: PhantomData<*mut ()>,
+}
+
+impl<T> LocalJoinHandle<T> {
+    pub(super) fn new(inner: JoinHandle<T>) -> LocalJoinHandle<T> {
+        LocalJoinHandle { inner, marker: PhantomData }
+    }
+
+    /// Waits until the coroutine has ended and returns its value.
+    ///
+    /// # Errors
+    ///
+    /// As [`JoinHandle::join`].
+    pub fn join(self) -> JobResult<T> {
+        self.inner.join()
+    }
+
+    /// Whether the coroutine has ended.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.inner.is_finished()
+    }
+
+    /// A number that no other coroutine of the process has or had.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.inner.id()
+    }
+
+    /// Lets the coroutine go on by itself.
+    pub fn detach(self) {}
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.job {
+            Some(job) => f
+                .debug_struct("JoinHandle")
+                .field("id", &job.header().id)
+                .field("name", &job.header().name)
+                .field("finished", &job.header().completion.is_done())
+                .finish(),
+            None => f.write_str("JoinHandle(taken)"),
+        }
+    }
+}
+
+impl<T> fmt::Debug for LocalJoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}

@@ -1,0 +1,38 @@
+//! The scheduler: workers, the closures they start and the coroutines they run.
+//!
+//! A closure that was spawned and has not started is a pointer in a queue, which any worker may
+//! take. Once started it has a stack and stays where it is. README.md in this folder draws the life
+//! of a coroutine through the queues and proves the sleep protocol.
+
+mod completion;
+mod inbox;
+#[cfg(not(loom))]
+pub(crate) mod io;
+#[cfg(not(loom))]
+mod job;
+#[cfg(not(loom))]
+mod join;
+mod parker;
+#[cfg(not(loom))]
+mod report;
+#[cfg(not(loom))]
+pub(crate) mod shared;
+#[cfg(not(loom))]
+mod shutdown;
+#[cfg(not(loom))]
+mod spawn;
+#[cfg(not(loom))]
+pub(crate) mod start;
+#[cfg(not(loom))]
+mod worker;
+
+#[cfg(not(loom))]
+pub use join::{JoinHandle, LocalJoinHandle};
+#[cfg(not(loom))]
+pub use report::{RuntimeMetrics, ShutdownReport, StuckCoroutine};
+#[cfg(not(loom))]
+pub use shared::{Aborted, PanicReport};
+#[cfg(not(loom))]
+pub use spawn::{Builder, spawn, spawn_local};
+#[cfg(not(loom))]
+pub(crate) use worker::current_worker;

@@ -1,0 +1,250 @@
+//! What the workers of one runtime share, and what each shows to the others.
+//!
+//! # Invariants
+//!
+//! 1. Work that is posted here is followed by a light fence and a look at the sleepers (P2-P4 of
+//!    `parker.rs`).
+//! 2. `searching` counts workers that look for work in other workers' queues. While it is not 0 a
+//!    poster of stealable work wakes nobody: a searcher that finds nothing looks once more, after
+//!    the heavy fence, before it sleeps. A searcher that finds something wakes the next one.
+//!
+//! # Who calls this, and what it may call
+//!
+//! Any thread. Nothing here suspends.
+
+use crossbeam_deque::{Injector, Stealer};
+use std::any::Any;
+use std::sync::Arc;
+
+use super::inbox::{Inbox, Linked};
+use super::job::JobRef;
+use super::parker::{NOTIFIED, SUMMONED, Sleep};
+use super::report::StuckCoroutine;
+use crate::coroutine::{ControlRef, Schedule};
+use crate::prim::{AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering};
+use crate::stack::StackSize;
+use crate::sys::poller::Interrupt;
+use crate::sys::{futex, membarrier};
+
+impl Linked for ControlRef {
+    fn address(self) -> usize {
+        ControlRef::address(self)
+    }
+    fn at(address: usize) -> ControlRef {
+        ControlRef::from_address(address)
+    }
+    fn link(&self) -> &AtomicUsize {
+        ControlRef::link(*self)
+    }
+}
+
+/// Called for panics that no `join` will see.
+pub(crate) type PanicHook = dyn Fn(&PanicReport<'_>) + Send + Sync;
+
+/// A panic of a coroutine whose handle was dropped.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct PanicReport<'a> {
+    /// The coroutine's number.
+    pub id: u64,
+    /// Its name, if it has one.
+    pub name: Option<&'a str>,
+    /// Where it was spawned.
+    pub spawned_at: &'static std::panic::Location<'static>,
+}
+
+/// How a runtime was set up.
+#[derive(Clone)]
+pub(crate) struct Config {
+    pub(crate) name: Arc<str>,
+    pub(crate) workers: usize,
+    pub(crate) stack_size: StackSize,
+    pub(crate) panic_hook: Option<Arc<PanicHook>>,
+}
+
+impl core::fmt::Debug for Config {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Config")
+            .field("name", &self.name)
+            .field("workers", &self.workers)
+            .field("stack_size", &self.stack_size)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One worker as the others see it.
+#[derive(Debug)]
+pub(crate) struct Remote {
+    pub(super) inbox: Inbox,
+    /// Jobs for this worker alone.
+    pub(super) local: Mutex<Vec<JobRef>>,
+    pub(super) has_local: AtomicBool,
+    pub(super) sleep: Sleep,
+    /// Whether the worker sleeps in its poller; otherwise on the word itself.
+    pub(super) polls: AtomicBool,
+    pub(super) interrupt: Mutex<Option<Arc<Interrupt>>>,
+    pub(super) stealer: Stealer<JobRef>,
+    /// Written by the worker alone, read by anybody.
+    pub(super) counts: Counts,
+}
+
+/// What a worker has done; plain counters of one writer.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub(super) spawned: AtomicU64,
+    pub(super) finished: AtomicU64,
+    pub(super) ticks: AtomicU64,
+    pub(super) steals: AtomicU64,
+    pub(super) sleeps: AtomicU64,
+}
+
+/// Adds to a counter that only this thread writes.
+#[inline(always)]
+pub(super) fn bump(counter: &AtomicU64) {
+    counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+}
+
+/// The shared part of a runtime.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(super) remotes: Box<[Arc<Remote>]>,
+    pub(super) injector: Injector<JobRef>,
+    pub(super) sleepers: AtomicUsize,
+    pub(super) searching: AtomicUsize,
+    /// Spawned from outside of the workers.
+    pub(super) spawned: AtomicU64,
+    pub(super) panics: AtomicU64,
+    pub(super) never_started: AtomicU64,
+    pub(super) closed: AtomicBool,
+    pub(super) stopping: AtomicBool,
+    pub(super) draining: AtomicBool,
+    pub(super) drained: (Mutex<()>, crate::prim::Condvar),
+    pub(super) stuck: Mutex<Vec<StuckCoroutine>>,
+}
+
+impl Remote {
+    pub(super) fn new(stealer: Stealer<JobRef>) -> Remote {
+        Remote {
+            inbox: Inbox::new(),
+            local: Mutex::new(Vec::new()),
+            has_local: AtomicBool::new(false),
+            sleep: Sleep::new(),
+            polls: AtomicBool::new(false),
+            interrupt: Mutex::new(None),
+            stealer,
+            counts: Counts::default(),
+        }
+    }
+
+    /// Gets the worker up if it sleeps. The caller has posted something for it before.
+    #[inline]
+    pub(super) fn wake(&self) {
+        membarrier::light();
+        if self.sleep.notify(NOTIFIED) {
+            self.ring();
+        }
+    }
+
+    #[cold]
+    pub(super) fn ring(&self) {
+        // `polls` was written before SLEEPING, which `notify` has read: the order of the two is
+        // kept by the heavy fence in between.
+        if self.polls.load(Ordering::Relaxed) {
+            let interrupt = self.interrupt.lock().clone();
+            if let Some(interrupt) = interrupt {
+                interrupt.ring();
+            }
+        } else {
+            futex::wake(self.sleep.word());
+        }
+    }
+}
+
+impl Schedule for Remote {
+    fn ready_remote(&self, coroutine: ControlRef) {
+        self.inbox.push(coroutine);
+        self.wake();
+    }
+}
+
+impl Shared {
+    /// Posts a job that any worker may take, from outside of the workers.
+    pub(super) fn inject(&self, job: JobRef) {
+        self.spawned.fetch_add(1, Ordering::Relaxed);
+        self.injector.push(job);
+        self.wake_one();
+    }
+
+    /// Wakes a worker if one sleeps and none is looking for work. The caller has posted before.
+    #[inline(always)]
+    pub(super) fn wake_one(&self) {
+        membarrier::light();
+        if self.sleepers.load(Ordering::Relaxed) != 0 && self.searching.load(Ordering::Relaxed) == 0
+        {
+            self.wake_one_slow();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wake_one_slow(&self) {
+        // Counted on behalf of the worker before it is told, so that it can only count down later.
+        if self.searching.compare_exchange(0, 1, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+            return;
+        }
+        for remote in &self.remotes {
+            if remote.sleep.notify(SUMMONED) {
+                return remote.ring();
+            }
+        }
+        self.searching.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Wakes every worker, to look at a flag.
+    pub(super) fn wake_all(&self) {
+        for remote in &self.remotes {
+            remote.wake();
+        }
+    }
+
+    /// Jobs and coroutines that were spawned and have not ended.
+    pub(crate) fn alive(&self) -> u64 {
+        // Finished first: every job that counts as finished counts as spawned in the second sum.
+        let finished: u64 =
+            self.remotes.iter().map(|r| r.counts.finished.load(Ordering::Acquire)).sum();
+        let spawned: u64 = self.spawned.load(Ordering::Acquire)
+            + self.remotes.iter().map(|r| r.counts.spawned.load(Ordering::Acquire)).sum::<u64>();
+        spawned.saturating_sub(finished)
+    }
+
+    /// Whether there is work that any worker may take. Exact after the heavy fence.
+    pub(super) fn has_stealable(&self) -> bool {
+        !self.injector.is_empty() || self.remotes.iter().any(|r| !r.stealer.is_empty())
+    }
+
+    /// A coroutine whose handle is gone has panicked.
+    pub(super) fn report_panic(&self, report: &PanicReport<'_>) {
+        self.panics.fetch_add(1, Ordering::Relaxed);
+        if let Some(hook) = &self.config.panic_hook {
+            hook(report);
+        }
+    }
+}
+
+/// What a forced end is reported as, where a result is expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Aborted;
+
+impl core::fmt::Display for Aborted {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("the runtime shut down before the coroutine had run")
+    }
+}
+
+impl std::error::Error for Aborted {}
+
+/// The payload that stands for [`Aborted`] in a join result.
+pub(super) fn aborted() -> Box<dyn Any + Send> {
+    Box::new(Aborted)
+}

@@ -1,0 +1,239 @@
+//! Spawning: a closure becomes a job, and a job becomes a coroutine when a worker starts it.
+//!
+//! # Who calls this, and what it may call
+//!
+//! Coroutines of a runtime. From other threads, [`Runtime::spawn`](crate::Runtime::spawn).
+
+use core::panic::Location;
+use std::sync::Arc;
+
+use super::job::{Description, Job};
+use super::join::{JoinHandle, LocalJoinHandle};
+use super::shared::Shared;
+use super::worker::{Worker, current_worker};
+use crate::coroutine::{core_or_make, inherit};
+use crate::error::SpawnError;
+use crate::prim::Ordering;
+use crate::stack::StackSize;
+
+/// Spawns `f` as a coroutine of the running coroutine's runtime.
+///
+/// The closure may be started by any worker; from its first instruction on it stays there, so
+/// nothing in it ever changes threads, and the call is safe although `f` may hold what is not
+/// `Send` across its suspensions. Dropping the handle detaches the coroutine.
+///
+/// # Panics
+///
+/// Outside of a runtime; [`Builder::try_spawn`] reports that as an error.
+///
+/// # Examples
+///
+/// ```
+/// let answer = kcoro::run(|| kcoro::spawn(|| 6 * 7).join().unwrap());
+/// assert_eq!(answer, 42);
+/// ```
+///
+/// What is moved into the coroutine must be `Send`:
+///
+/// ```compile_fail,E0277
+/// let local = std::rc::Rc::new(1);
+/// kcoro::run(|| kcoro::spawn(move || *local));
+/// ```
+#[track_caller]
+#[inline]
+pub fn spawn<F, T>(f: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let Some(worker) = current_worker() else { no_runtime("kcoro::spawn") };
+    let description = describe(None, worker.shared.config.stack_size, Location::caller());
+    let (job, handle) = Job::make(description, f);
+    worker.spawn(job);
+    JoinHandle::new(handle)
+}
+
+/// Spawns `f` as a coroutine of this very worker: it need not be `Send`.
+///
+/// # Panics
+///
+/// Outside of a coroutine of a runtime; [`Builder::try_spawn_local`] reports that as an error.
+///
+/// # Examples
+///
+/// ```
+/// use std::rc::Rc;
+///
+/// kcoro::run(|| {
+///     let shared = Rc::new(5);
+///     let inner = Rc::clone(&shared);
+///     assert_eq!(kcoro::spawn_local(move || *inner + 1).join().unwrap(), 6);
+/// });
+/// ```
+#[track_caller]
+pub fn spawn_local<F, T>(f: F) -> LocalJoinHandle<T>
+where
+    F: FnOnce() -> T + 'static,
+    T: 'static,
+{
+    let Some(worker) = current_worker() else { no_runtime("kcoro::spawn_local") };
+    let description = describe(None, worker.shared.config.stack_size, Location::caller());
+    let (job, handle) = Job::make(description, f);
+    worker.spawn_pinned(job);
+    LocalJoinHandle::new(JoinHandle::new(handle))
+}
+
+#[cold]
+#[inline(never)]
+#[track_caller]
+fn no_runtime(what: &str) -> ! {
+    panic!(
+        "{what} needs a runtime: call it from within kcoro::run or a coroutine, or use Runtime::spawn"
+    )
+}
+
+#[inline]
+pub(super) fn describe(
+    name: Option<Arc<str>>,
+    stack_size: StackSize,
+    location: &'static Location<'static>,
+) -> Description {
+    let id = core_or_make().map_or(0, crate::coroutine::Core::take_id);
+    Description { id, name, location, stack_size, inherited: inherit() }
+}
+
+/// Spawns a job on a runtime from wherever the caller is.
+pub(super) fn submit<F, T>(shared: &Shared, description: Description, f: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let (job, handle) = Job::make(description, f);
+    match current_worker() {
+        Some(worker) if core::ptr::eq(&raw const *worker.shared, shared) => worker.spawn(job),
+        _ => shared.inject(job),
+    }
+    JoinHandle::new(handle)
+}
+
+/// Sets up a coroutine: name and stack size.
+///
+/// # Examples
+///
+/// ```
+/// kcoro::run(|| {
+///     let handle = kcoro::Builder::new()
+///         .name("adder")
+///         .stack_size(64 * 1024)
+///         .spawn(|| kcoro::current().unwrap().name().map(str::to_owned))?;
+///     assert_eq!(handle.join().unwrap().as_deref(), Some("adder"));
+///     Ok::<(), kcoro::error::SpawnError>(())
+/// })?;
+/// # Ok::<(), kcoro::error::SpawnError>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+#[must_use]
+pub struct Builder {
+    name: Option<Arc<str>>,
+    stack_size: Option<usize>,
+}
+
+impl Builder {
+    /// A coroutine without a name and with the runtime's stack size.
+    pub fn new() -> Builder {
+        Builder::default()
+    }
+
+    /// Names the coroutine, for reports.
+    pub fn name(mut self, name: impl Into<Arc<str>>) -> Builder {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Reserves a stack of at least `bytes` bytes, guard included. Memory is used only for what is
+    /// touched.
+    pub fn stack_size(mut self, bytes: usize) -> Builder {
+        self.stack_size = Some(bytes);
+        self
+    }
+
+    /// Spawns `f`; the same as [`try_spawn`](Builder::try_spawn).
+    ///
+    /// # Errors
+    ///
+    /// As [`try_spawn`](Builder::try_spawn).
+    #[track_caller]
+    pub fn spawn<F, T>(self, f: F) -> Result<JoinHandle<T>, SpawnError>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.try_spawn(f)
+    }
+
+    /// Spawns `f` as a coroutine of the running coroutine's runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`SpawnError`]: there is no runtime here, it is shutting down, or the stack size is out of
+    /// range. A stack that cannot be had when the coroutine starts is reported by `join`.
+    #[track_caller]
+    pub fn try_spawn<F, T>(self, f: F) -> Result<JoinHandle<T>, SpawnError>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let location = Location::caller();
+        let worker = current_worker().ok_or(SpawnError::NoRuntime)?;
+        self.submit_to(&worker.shared, location, f)
+    }
+
+    /// Spawns `f` as a coroutine of this very worker.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_spawn`](Builder::try_spawn).
+    #[track_caller]
+    pub fn try_spawn_local<F, T>(self, f: F) -> Result<LocalJoinHandle<T>, SpawnError>
+    where
+        F: FnOnce() -> T + 'static,
+        T: 'static,
+    {
+        let location = Location::caller();
+        let worker: &Worker = current_worker().ok_or(SpawnError::NoRuntime)?;
+        let description = self.describe(&worker.shared, location)?;
+        let (job, handle) = Job::make(description, f);
+        worker.spawn_pinned(job);
+        Ok(LocalJoinHandle::new(JoinHandle::new(handle)))
+    }
+
+    /// Spawns `f` on the runtime that `shared` belongs to, from any thread.
+    pub(crate) fn submit_to<F, T>(
+        self,
+        shared: &Shared,
+        location: &'static Location<'static>,
+        f: F,
+    ) -> Result<JoinHandle<T>, SpawnError>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let description = self.describe(shared, location)?;
+        Ok(submit(shared, description, f))
+    }
+
+    fn describe(
+        self,
+        shared: &Shared,
+        location: &'static Location<'static>,
+    ) -> Result<Description, SpawnError> {
+        if shared.closed.load(Ordering::Acquire) {
+            return Err(SpawnError::ShuttingDown);
+        }
+        let stack_size = match self.stack_size {
+            Some(bytes) => StackSize::new(bytes)?,
+            None => shared.config.stack_size,
+        };
+        Ok(describe(self.name, stack_size, location))
+    }
+}

@@ -1,0 +1,381 @@
+//! The worker: a thread that runs coroutines.
+//!
+//! One round of the loop: letters first, then timers and descriptors when they are due, then a
+//! coroutine that is ready (which runs on into whoever is next, up to the switch budget), then one
+//! job that has not started. So nothing waits for more than a bounded number of switches, whatever
+//! a pair of coroutines does to keep each other running.
+//!
+//! # Invariants
+//!
+//! 1. The loop runs on the root context of the thread's core; coroutines come back to it.
+//! 2. A worker sleeps only by the protocol of `parker.rs`, and never while anything is ready here.
+//! 3. A job is started by exactly one worker, and its coroutine stays there.
+//!
+//! # Who calls this, and what it may call
+//!
+//! [`Worker::run`] is the thread. The rest is called from coroutines of this worker.
+
+use core::cell::{Cell, RefCell};
+use crossbeam_deque::{Steal, Worker as Deque};
+use std::sync::Arc;
+
+use super::io::Descriptors;
+use super::job::{Header, JobRef};
+use super::parker::{SLEEPING, SUMMONED};
+use super::shared::{PanicReport, Remote, Shared, bump};
+use crate::coroutine::sched::{self, Launch};
+use crate::coroutine::{Core, Schedule, core, core_or_make};
+use crate::prim::Ordering;
+use crate::sys::{clock, futex, membarrier, poller};
+use crate::timer::Timers;
+
+/// Rounds between two looks at the injector while there is local work.
+const INJECTOR_INTERVAL: u32 = 31;
+
+/// Rounds between two looks at file descriptors while there is work.
+const POLL_INTERVAL: u32 = 16;
+
+/// Times that a worker without work looks at the others before it sleeps.
+const SEARCHES: u32 = 2;
+
+/// One worker. It lives on its thread's stack; coroutines reach it through the core.
+pub(crate) struct Worker {
+    pub(super) shared: Arc<Shared>,
+    pub(super) index: usize,
+    pub(super) remote: Arc<Remote>,
+    schedule: Arc<dyn Schedule>,
+    deque: Deque<JobRef>,
+    pub(super) timers: Timers,
+    pub(super) descriptors: RefCell<Descriptors>,
+    tick: Cell<u32>,
+    searching: Cell<bool>,
+    random: Cell<u64>,
+    /// Jobs spawned here for here, which may not travel.
+    pinned: RefCell<std::collections::VecDeque<JobRef>>,
+}
+
+impl core::fmt::Debug for Worker {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Worker").field("index", &self.index).finish_non_exhaustive()
+    }
+}
+
+/// The worker that runs on this thread.
+#[inline(always)]
+pub(crate) fn current_worker<'a>() -> Option<&'a Worker> {
+    let core = core()?;
+    // SAFETY: set by `Worker::run` for as long as it runs, on this thread; callers let no
+    // reference outlive the call stack they run on.
+    unsafe { core.worker.get().cast::<Worker>().as_ref() }
+}
+
+impl Worker {
+    pub(super) fn new(shared: Arc<Shared>, index: usize, deque: Deque<JobRef>) -> Worker {
+        let remote = Arc::clone(&shared.remotes[index]);
+        Worker {
+            schedule: Arc::clone(&remote) as Arc<dyn Schedule>,
+            shared,
+            index,
+            remote,
+            deque,
+            timers: Timers::new(),
+            descriptors: RefCell::new(Descriptors::new()),
+            tick: Cell::new(0),
+            searching: Cell::new(false),
+            random: Cell::new(0x9E37_79B9_7F4A_7C15 ^ (index as u64 + 1)),
+            pinned: RefCell::default(),
+        }
+    }
+
+    /// Runs coroutines on this thread until `done` says so, or the runtime stops.
+    pub(super) fn run(&self, done: &dyn Fn() -> bool) {
+        let core = core_or_make().expect("a worker's thread is not shutting down");
+        let before = (core.worker.get(), core.timers.get());
+        core.worker.set(core::ptr::from_ref(self).cast());
+        core.timers.set(core::ptr::from_ref(&self.timers).cast());
+        poller::sharpen_timers();
+        while !done() {
+            if !self.round(core) {
+                if self.shared.stopping.load(Ordering::Acquire) && self.wind_up(core) {
+                    break;
+                }
+                self.idle(core, done);
+            }
+        }
+        core.worker.set(before.0);
+        core.timers.set(before.1);
+    }
+
+    /// One round; false: there was nothing to do.
+    fn round(&self, core: &Core) -> bool {
+        let tick = self.tick.get().wrapping_add(1);
+        self.tick.set(tick);
+        bump(&self.remote.counts.ticks);
+        core.refill();
+        self.remote.inbox.take(|coroutine: crate::coroutine::ControlRef| core.push_back(coroutine));
+        if !self.timers.is_empty() {
+            self.timers.advance(clock::now());
+        }
+        if tick.is_multiple_of(POLL_INTERVAL) {
+            self.poll(Some(0));
+        }
+        let mut worked = false;
+        if let Some(ready) = core.pop() {
+            self.found_work();
+            // SAFETY: this is the root context, and the coroutine came out of its queue.
+            unsafe { sched::run(core, ready) }
+            worked = true;
+        }
+        if let Some(job) = self.next_job(tick) {
+            self.found_work();
+            core.has_jobs.set(self.has_own_jobs());
+            self.start(core, job);
+            worked = true;
+        }
+        worked
+    }
+
+    fn poll(&self, timeout: Option<u64>) {
+        let claims = self.descriptors.borrow_mut().poll(timeout);
+        for claim in claims {
+            claim.wake();
+        }
+    }
+
+    /// A job that has not started: own ones in order, now and then those from outside first.
+    fn next_job(&self, tick: u32) -> Option<JobRef> {
+        if self.remote.has_local.load(Ordering::Acquire) {
+            self.take_local();
+        }
+        if tick.is_multiple_of(INJECTOR_INTERVAL)
+            && let Some(job) = self.take_injected()
+        {
+            return Some(job);
+        }
+        let pinned = self.pinned.borrow_mut().pop_front();
+        pinned.or_else(|| self.deque.pop()).or_else(|| self.take_injected())
+    }
+
+    fn has_own_jobs(&self) -> bool {
+        !self.deque.is_empty() || !self.pinned.borrow().is_empty()
+    }
+
+    #[cold]
+    fn take_local(&self) {
+        self.remote.has_local.store(false, Ordering::Relaxed);
+        let jobs = std::mem::take(&mut *self.remote.local.lock());
+        self.pinned.borrow_mut().extend(jobs);
+    }
+
+    fn take_injected(&self) -> Option<JobRef> {
+        if self.shared.injector.is_empty() {
+            return None;
+        }
+        loop {
+            match self.shared.injector.steal_batch_and_pop(&self.deque) {
+                Steal::Success(job) => return Some(job),
+                Steal::Empty => return None,
+                Steal::Retry => {}
+            }
+        }
+    }
+
+    /// Gives a job a stack and runs it, and whoever becomes ready.
+    fn start(&self, core: &Core, job: JobRef) {
+        let header = job.header();
+        let (name, location, id, stack_size) =
+            (header.name.clone(), header.location, header.id, header.stack_size);
+        let data = job.into_raw();
+        let launch = Launch { id, name, location, stack_size, body: run_job, data };
+        match sched::launch(core, &self.schedule, launch) {
+            // SAFETY: this is the root context, and the coroutine is fresh.
+            Ok(coroutine) => unsafe { sched::run(core, coroutine) },
+            Err(error) => {
+                // SAFETY: `launch` failed, so the right to run the job is still ours.
+                let job = unsafe { JobRef::from_raw(data) };
+                job.fail(Box::new(error));
+                bump(&self.remote.counts.finished);
+                self.note_drained();
+            }
+        }
+    }
+
+    /// Looks for work elsewhere, then sleeps until there is some.
+    fn idle(&self, core: &Core, done: &dyn Fn() -> bool) {
+        if !self.searching.get() {
+            // At most half of the workers search at a time: the others would only get in the way.
+            let searching = self.shared.searching.load(Ordering::Relaxed);
+            if 2 * searching < self.shared.remotes.len() {
+                self.shared.searching.fetch_add(1, Ordering::Relaxed);
+                self.searching.set(true);
+            }
+        }
+        if self.searching.get() {
+            for _ in 0..SEARCHES {
+                if let Some(job) = self.steal() {
+                    self.found_work();
+                    return self.start(core, job);
+                }
+            }
+            // Not a searcher any more before the last look below: see `Shared::searching`.
+            self.searching.set(false);
+            self.shared.searching.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.sleep(core, done);
+    }
+
+    fn found_work(&self) {
+        if self.searching.replace(false)
+            && self.shared.searching.fetch_sub(1, Ordering::Relaxed) == 1
+            && self.shared.has_stealable()
+        {
+            self.shared.wake_one();
+        }
+    }
+
+    fn steal(&self) -> Option<JobRef> {
+        if let Some(job) = self.take_injected() {
+            return Some(job);
+        }
+        let remotes = &self.shared.remotes;
+        let start = self.next_random() as usize % remotes.len();
+        for offset in 0..remotes.len() {
+            let victim = (start + offset) % remotes.len();
+            if victim == self.index {
+                continue;
+            }
+            loop {
+                match remotes[victim].stealer.steal_batch_and_pop(&self.deque) {
+                    Steal::Success(job) => {
+                        bump(&self.remote.counts.steals);
+                        return Some(job);
+                    }
+                    Steal::Empty => break,
+                    Steal::Retry => {}
+                }
+            }
+        }
+        None
+    }
+
+    fn next_random(&self) -> u64 {
+        // xorshift64, G. Marsaglia, "Xorshift RNGs", 2003.
+        let mut x = self.random.get();
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        self.random.set(x);
+        x
+    }
+
+    /// W1 to W4 of `parker.rs`.
+    fn sleep(&self, core: &Core, done: &dyn Fn() -> bool) {
+        let remote = &*self.remote;
+        let polls = self.descriptors.borrow().is_active();
+        if polls && !remote.polls.load(Ordering::Relaxed) {
+            *remote.interrupt.lock() = self.descriptors.borrow().interrupt();
+            remote.polls.store(true, Ordering::Relaxed);
+        }
+        remote.sleep.prepare();
+        self.shared.sleepers.fetch_add(1, Ordering::Relaxed);
+        membarrier::heavy();
+        let stay_up = core.ready_len() != 0
+            || !remote.inbox.is_empty()
+            || remote.has_local.load(Ordering::Relaxed)
+            || self.shared.has_stealable()
+            || self.shared.stopping.load(Ordering::Relaxed)
+            || done();
+        if !stay_up {
+            bump(&remote.counts.sleeps);
+            let deadline = self.timers.next_deadline();
+            if remote.polls.load(Ordering::Relaxed) {
+                let timeout = deadline.map(|at| at.saturating_sub(clock::now()));
+                self.poll(timeout);
+            } else {
+                let until = deadline.and_then(clock::to_instant);
+                while remote.sleep.is_sleeping()
+                    && futex::wait(remote.sleep.word(), SLEEPING, until)
+                {}
+            }
+        }
+        self.shared.sleepers.fetch_sub(1, Ordering::Relaxed);
+        if remote.sleep.cancel() == SUMMONED {
+            debug_assert!(!self.searching.get());
+            self.searching.set(true);
+        }
+    }
+
+    /// The runtime stops and there is nothing left to run: true, unless something came up.
+    fn wind_up(&self, core: &Core) -> bool {
+        super::shutdown::wind_up(self, core)
+    }
+
+    /// Queues a job that any worker may take.
+    #[inline]
+    pub(crate) fn spawn(&self, job: JobRef) {
+        bump(&self.remote.counts.spawned);
+        self.deque.push(job);
+        note_jobs();
+        self.shared.wake_one();
+    }
+
+    /// Queues a job that must stay here.
+    pub(crate) fn spawn_pinned(&self, job: JobRef) {
+        bump(&self.remote.counts.spawned);
+        self.pinned.borrow_mut().push_back(job);
+        note_jobs();
+    }
+
+    /// Jobs of this worker that have not started.
+    pub(super) fn waiting_jobs(&self) -> Vec<JobRef> {
+        if self.remote.has_local.load(Ordering::Acquire) {
+            self.take_local();
+        }
+        let mut jobs: Vec<JobRef> = self.pinned.borrow_mut().drain(..).collect();
+        jobs.extend(std::iter::from_fn(|| self.deque.pop()));
+        jobs.extend(std::iter::from_fn(|| self.take_injected()));
+        jobs
+    }
+
+    pub(super) fn note_drained(&self) {
+        if self.shared.draining.load(Ordering::Relaxed) {
+            let (lock, condvar) = &self.shared.drained;
+            drop(lock.lock());
+            condvar.notify_all();
+        }
+    }
+}
+
+/// A coroutine that gives way must let the worker start a job.
+#[inline(always)]
+fn note_jobs() {
+    if let Some(core) = core() {
+        core.has_jobs.set(true);
+    }
+}
+
+/// The body of a scheduled coroutine.
+///
+/// # Safety
+///
+/// - `data` came out of `JobRef::into_raw` and is given away.
+unsafe fn run_job(data: *mut ()) {
+    // SAFETY: by the contract.
+    let job = unsafe { JobRef::from_raw(data) };
+    job.run();
+    if let Some(worker) = current_worker() {
+        bump(&worker.remote.counts.finished);
+        worker.note_drained();
+    }
+}
+
+/// Tells the runtime of a panic that no join will see.
+pub(super) fn detached_panic(header: &Header) {
+    if let Some(worker) = current_worker() {
+        worker.shared.report_panic(&PanicReport {
+            id: header.id,
+            name: header.name.as_deref(),
+            spawned_at: header.location,
+        });
+    }
+}
