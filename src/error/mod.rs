@@ -20,7 +20,7 @@ pub use channel::{
 #[allow(unused_imports, reason = "the scheduler names it next")]
 pub(crate) use coroutine::panic_text;
 pub use coroutine::{FinishedError, ResumeError};
-pub use monster::{CoordError, IdError, WaitStateError};
+pub use monster::{CoordError, IdError, PipeOpenError, ReadError, WaitStateError, WriteError};
 pub use record::RecordError;
 pub use spawn::{BuildError, SpawnError};
 pub use stack::StackError;

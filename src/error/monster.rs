@@ -63,3 +63,75 @@ impl fmt::Display for CoordError {
 }
 
 impl std::error::Error for CoordError {}
+
+/// A pipe that cannot be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PipeOpenError {
+    /// The pipe with this id was closed, and an end from before is still there.
+    Closed(usize),
+}
+
+impl fmt::Display for PipeOpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PipeOpenError::Closed(pipe) => {
+                write!(f, "pipe {pipe} is closed: drop its ends before opening it again")
+            }
+        }
+    }
+}
+
+impl std::error::Error for PipeOpenError {}
+
+/// A sample that was not written; it comes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WriteError<T> {
+    /// The timeout passed before there was room or a consumer.
+    Timeout(T),
+    /// The pipe is closed.
+    Closed(T),
+}
+
+impl<T> WriteError<T> {
+    /// The sample.
+    #[must_use]
+    pub fn into_inner(self) -> T {
+        match self {
+            WriteError::Timeout(sample) | WriteError::Closed(sample) => sample,
+        }
+    }
+}
+
+impl<T> fmt::Display for WriteError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            WriteError::Timeout(_) => "timed out writing to the pipe",
+            WriteError::Closed(_) => "the pipe is closed",
+        })
+    }
+}
+
+impl<T: fmt::Debug> std::error::Error for WriteError<T> {}
+
+/// A read that gave no sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The timeout passed before there was a sample.
+    Timeout,
+    /// The pipe is closed and nothing is left in it.
+    Closed,
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ReadError::Timeout => "timed out reading from the pipe",
+            ReadError::Closed => "the pipe is closed and nothing is left in it",
+        })
+    }
+}
+
+impl std::error::Error for ReadError {}

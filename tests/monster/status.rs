@@ -27,6 +27,7 @@ fn pipe_lines() {
         writers: 1,
         closed: false,
         depth: 7,
+        depth_back: 2,
     };
     assert_eq!(
         status.to_string(),
@@ -40,7 +41,7 @@ fn pipe_lines() {
     );
     assert_eq!(
         ndjson(&status),
-        r#"{"type":"pipe","schema":1,"pipe":0,"producer":1234,"consumer":null,"readers":1,"writers":1,"closed":true,"depth":7}"#
+        r#"{"type":"pipe","schema":1,"pipe":0,"producer":1234,"consumer":null,"readers":1,"writers":1,"closed":true,"depth":7,"depth_back":2}"#
     );
 }
 

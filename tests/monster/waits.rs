@@ -14,7 +14,7 @@ fn shard(id: usize) -> ShardId {
 }
 
 /// Ends the test program if `test` does not come to an end.
-fn watched<T: Send + 'static>(test: impl FnOnce() -> T + Send + 'static) -> T {
+pub(crate) fn watched<T: Send + 'static>(test: impl FnOnce() -> T + Send + 'static) -> T {
     let (done, ended) = mpsc::channel::<()>();
     let runner = thread::spawn(move || {
         let _done = done;

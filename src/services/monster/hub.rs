@@ -1,8 +1,8 @@
-//! [`Monster`]: the handle to all wait states of one set.
+//! [`Monster`]: the handle to fifteen pipes and 256 wait states.
 //!
 //! # Invariants
 //!
-//! 1. Handles are counted references to one [`Hub`]; wait states keep it alive as well.
+//! 1. Handles are counted references to one [`Hub`]; ends of pipes and wait states keep it alive as well.
 //!
 //! # Who calls this, and what it may call
 //!
@@ -10,10 +10,11 @@
 
 #![forbid(unsafe_code)]
 
-use super::primes::ShardId;
-use super::status::{Coordinated, WaitStatus};
+use super::pipe::{Pipe, PipeEnd, Role};
+use super::primes::{PIPE_COUNT, PipeId, ShardId};
+use super::status::{Coordinated, PipeStatus, WaitStatus};
 use super::wait_state::{WaitState, WaitTable};
-use crate::error::WaitStateError;
+use crate::error::{PipeOpenError, WaitStateError};
 use crate::prim::Arc;
 
 /// What the handles of one [`Monster`] share.
@@ -21,10 +22,12 @@ use crate::prim::Arc;
 pub(super) struct Hub {
     /// The pid of this process, the identity in status lines.
     pid: u32,
+    pub(super) pipes: [Pipe; PIPE_COUNT],
     pub(super) waits: WaitTable,
 }
 
-/// A set of 256 wait states over fifteen shards. Cloning gives another handle to the same set.
+/// Fifteen pipes, and 256 wait states over fifteen shards. Cloning gives another handle to the same
+/// ones.
 ///
 /// # Examples
 ///
@@ -46,10 +49,20 @@ pub struct Monster {
 }
 
 impl Monster {
-    /// A set with nothing in it yet.
+    /// All pipes unopened, no wait state yet.
     #[must_use]
     pub fn new() -> Monster {
-        Monster { hub: Arc::new(Hub { pid: std::process::id(), waits: WaitTable::new() }) }
+        let pipes = std::array::from_fn(|_| Pipe::new());
+        Monster { hub: Arc::new(Hub { pid: std::process::id(), pipes, waits: WaitTable::new() }) }
+    }
+
+    /// Opens an end of a pipe. A role may have several ends open.
+    ///
+    /// # Errors
+    ///
+    /// [`PipeOpenError::Closed`] if the pipe was closed and an end from before is still there.
+    pub fn open(&self, pipe: PipeId, role: Role) -> Result<PipeEnd, PipeOpenError> {
+        PipeEnd::open(&self.hub, pipe, role)
     }
 
     /// Creates a wait state on `shard`.
@@ -66,6 +79,13 @@ impl Monster {
     /// The result is the log line as well: `Coordinated 3 apps on shard 5`.
     pub fn coordinate_shard(&self, shard: ShardId) -> Coordinated {
         self.hub.waits.coordinate(shard)
+    }
+
+    /// All fifteen pipes, in order.
+    #[must_use]
+    pub fn pipes_status(&self) -> Vec<PipeStatus> {
+        let pipes = PipeId::all().zip(&self.hub.pipes);
+        pipes.map(|(id, pipe)| pipe.status(id, self.hub.pid)).collect()
     }
 
     /// The live wait states, by index. Each entry was so at the same moment.

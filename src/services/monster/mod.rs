@@ -20,9 +20,11 @@
 
 mod crc;
 mod hub;
+mod pipe;
 mod primes;
 mod proc_text;
 pub mod record;
+mod roles;
 mod sample;
 mod sampler;
 pub mod status;
@@ -30,9 +32,11 @@ mod wait_state;
 mod waiters;
 
 pub use hub::Monster;
+pub use pipe::{PipeEnd, RING_CAPACITY, Role};
 pub use primes::{
     HECKE_MODULUS, PIPE_COUNT, PRIMES, PipeId, SHARD_COUNT, ShardId, apply_hecke, assign_shard,
 };
+pub use roles::{Consumer, Coordinator, Filter, Producer, SampleSink, SampleSource};
 pub use sample::{Command, ProcessState, Sample};
 pub use sampler::{Registers, Sampler, SamplerBuilder, Sweep};
 pub use wait_state::{WAIT_STATE_COUNT, WaitState};

@@ -49,6 +49,8 @@ pub struct PipeStatus {
     pub closed: bool,
     /// Samples on their way from the producer to the consumer; in the NDJSON form only.
     pub depth: usize,
+    /// Samples on their way back; in the NDJSON form only.
+    pub depth_back: usize,
 }
 
 impl fmt::Display for PipeStatus {
@@ -72,7 +74,7 @@ impl StatusLine for PipeStatus {
         write!(out, ",\"pipe\":{},\"producer\":{}", self.pipe, OrNull(self.producer))?;
         write!(out, ",\"consumer\":{},\"readers\":{}", OrNull(self.consumer), self.readers)?;
         write!(out, ",\"writers\":{},\"closed\":{}", self.writers, self.closed)?;
-        write!(out, ",\"depth\":{}}}", self.depth)
+        write!(out, ",\"depth\":{},\"depth_back\":{}}}", self.depth, self.depth_back)
     }
 }
 
