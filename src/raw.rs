@@ -60,3 +60,17 @@ impl RawStack {
         self.0.bottom().addr().get()
     }
 }
+
+/// Takes a stack of the default size from this thread's cache and gives it back; its top.
+///
+/// # Panics
+///
+/// If there is no stack to be had, or the thread is shutting down.
+#[must_use]
+pub fn take_and_give_back() -> usize {
+    let core = crate::coroutine::core_or_make().expect("the thread is not shutting down");
+    let stack = core.cache().acquire(StackSize::DEFAULT).expect("a stack");
+    let top = stack.top().addr().get();
+    core.cache().release(stack);
+    top
+}

@@ -23,7 +23,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("arena", 3),
     ("coroutine", 4),
     ("machine", 4),
-    ("raw", 4),
+    ("raw", 5),
     ("token", 5),
     ("timer", 6),
     ("cancel", 6),

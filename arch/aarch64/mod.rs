@@ -307,7 +307,8 @@ pub(crate) unsafe fn set_fp_control(word: u64) {
 pub fn prefetch(sp: StackPointer) {
     // SAFETY: a prefetch has no effect that a program can observe, whatever the address.
     unsafe {
-        asm!("prfm pldl1keep, [{}]", in(reg) sp, options(nostack, preserves_flags, readonly));
+        asm!("prfm pldl1keep, [{0}]", "prfm pldl1keep, [{0}, #64]", in(reg) sp,
+             options(nostack, preserves_flags, readonly));
     }
 }
 

@@ -20,10 +20,18 @@ use crate::sys::fiber;
 const LOCAL_ROUNDS: usize = 8;
 
 /// Lays the first frame of a coroutine whose body is set.
+#[inline(always)]
 pub(super) fn prepare(me: ControlRef) {
+    prepare_below(me, me.frame_top());
+}
+
+/// As [`prepare`], below `top`: something lies between it and the block.
+#[inline(always)]
+pub(super) fn prepare_below(me: ControlRef, top: usize) {
+    debug_assert!(top.is_multiple_of(64) && top <= me.frame_top());
     // SAFETY: the bytes below the block are the coroutine's own stack, which is not in use, and
-    // its address is 64-aligned; `root` does not unwind and returns a suspended context.
-    let sp = unsafe { arch::init(me.frame_top(), root, me.address()) };
+    // `top` is 64-aligned; `root` does not unwind and returns a suspended context.
+    let sp = unsafe { arch::init(top, root, me.address()) };
     me.sp().set(sp);
 }
 

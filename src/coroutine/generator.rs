@@ -81,7 +81,8 @@ type Held<Input, Yield, Return> = *mut (Input, Yield, Return);
 ///
 /// Dropping a suspended generator unwinds its stack, so that every destructor runs. If the thread
 /// is panicking, or if the body catches the unwinding and suspends again, the stack is leaked
-/// instead and counted.
+/// instead and counted ([`stack_stats`](super::stack_stats)). A destructor that suspends while it
+/// is run by an unwinding ends the process.
 ///
 /// # Examples
 ///
@@ -105,6 +106,11 @@ type Held<Input, Yield, Return> = *mut (Input, Yield, Return);
 /// ```compile_fail,E0277
 /// let generator = kcoro::coroutine::Coroutine::<(), (), ()>::new(|_, ()| ());
 /// std::thread::spawn(move || drop(generator));
+/// ```
+///
+/// ```compile_fail,E0277
+/// let generator = kcoro::coroutine::Coroutine::<(), (), ()>::new(|_, ()| ());
+/// std::thread::scope(|s| { s.spawn(|| generator.is_finished()); });
 /// ```
 ///
 /// It borrows nothing that could go away while it is suspended:

@@ -16,7 +16,7 @@ use core::marker::PhantomData;
 use core::panic::Location;
 use std::sync::Arc;
 
-use super::control::{ControlRef, Driver, UNWIND};
+use super::control::{Body, ControlRef, Driver, UNWIND};
 use super::core::{core_or_make, id_without_core};
 use super::entry;
 use super::park::{Unwinding, arrive_fp, leave_fp, may_unwind, unwind};
@@ -61,14 +61,21 @@ use crate::sys::fiber::{self, Fiber};
 /// let task = kcoro::coroutine::Task::new(|| ());
 /// std::thread::spawn(move || drop(task));
 /// ```
+///
+/// ```compile_fail,E0277
+/// let task = kcoro::coroutine::Task::new(|| ());
+/// std::thread::scope(|s| { s.spawn(|| task.resume().is_ok()); });
+/// ```
 pub struct Task {
     control: ControlRef,
-    /// The boxed body, until it starts.
-    body: Cell<Option<*mut TaskBody>>,
+    /// How to drop the body, until it starts.
+    unstarted: Cell<Option<Body>>,
     marker: PhantomData<*mut ()>,
 }
 
-type TaskBody = Box<dyn FnOnce()>;
+/// Closures up to this size lie on the task's own stack, below its control block; larger ones on
+/// the heap. In bytes.
+const IN_PLACE: usize = 1024;
 
 /// Sets up a [`Task`]: name, stack size, floating-point control.
 #[derive(Debug, Clone)]
@@ -117,21 +124,62 @@ impl TaskBuilder {
         if self.save_fp {
             control.set_save_fp(true);
         }
-        let body: TaskBody = Box::new(body);
-        let body = Box::into_raw(Box::new(body));
-        control.body().set((Some(run_boxed), body.cast()));
+        let drop_body = place_body(control, body);
+        Ok(Task { control, unstarted: Cell::new(Some(drop_body)), marker: PhantomData })
+    }
+}
+
+/// Puts the body where it waits for its start and lays the first frame; returns how to drop it.
+#[inline]
+fn place_body<F: FnOnce() + 'static>(control: ControlRef, body: F) -> Body {
+    if size_of::<F>() <= IN_PLACE && align_of::<F>() <= 64 {
+        let at = (control.frame_top() - size_of::<F>()) & !63;
+        let place = at as *mut F;
+        // SAFETY: the place lies on the task's own unused stack, far above its bottom, aligned.
+        unsafe { place.write(body) };
+        control.body().set((Some(run_in_place::<F>), place.cast()));
+        entry::prepare_below(control, at);
+        drop_in_place::<F>
+    } else {
+        let place = Box::into_raw(Box::new(body));
+        control.body().set((Some(run_boxed::<F>), place.cast()));
         entry::prepare(control);
-        Ok(Task { control, body: Cell::new(Some(body)), marker: PhantomData })
+        drop_boxed::<F>
     }
 }
 
 /// # Safety
 ///
-/// - `data` came from `Box::into_raw` of a `Box<TaskBody>` and is given away.
-unsafe fn run_boxed(data: *mut ()) {
+/// - `data` is the address of an `F` that is given away.
+unsafe fn run_in_place<F: FnOnce()>(data: *mut ()) {
     // SAFETY: by the contract.
-    let body = unsafe { Box::from_raw(data.cast::<TaskBody>()) };
+    let body = unsafe { data.cast::<F>().read() };
     body();
+}
+
+/// # Safety
+///
+/// - As [`run_in_place`].
+unsafe fn drop_in_place<F>(data: *mut ()) {
+    // SAFETY: by the contract.
+    unsafe { data.cast::<F>().drop_in_place() }
+}
+
+/// # Safety
+///
+/// - `data` came from `Box::into_raw` of a `Box<F>` and is given away.
+unsafe fn run_boxed<F: FnOnce()>(data: *mut ()) {
+    // SAFETY: by the contract.
+    let body = unsafe { Box::from_raw(data.cast::<F>()) };
+    body();
+}
+
+/// # Safety
+///
+/// - As [`run_boxed`].
+unsafe fn drop_boxed<F>(data: *mut ()) {
+    // SAFETY: by the contract.
+    drop(unsafe { Box::from_raw(data.cast::<F>()) });
 }
 
 impl Task {
@@ -178,7 +226,7 @@ impl Task {
     unsafe fn enter(&self, value: usize) -> Result<State, ResumeError> {
         let Some(core) = core_or_make() else { return Err(ResumeError::Panicking) };
         let me = self.control;
-        self.body.set(None);
+        self.unstarted.set(None);
         let mut driver =
             Driver { sp: 0, fiber: Fiber::here(), previous: core.current(), panic: None };
         let record = &raw mut driver;
@@ -259,10 +307,10 @@ impl Drop for Task {
         let me = self.control;
         // Whatever ends below, by return or by panic, the block is taken apart after it.
         let _end = Dismantle(me);
-        if let Some(body) = self.body.take() {
-            me.body().set((None, core::ptr::null_mut()));
-            // SAFETY: never started, so the box is still ours.
-            return drop(unsafe { Box::from_raw(body) });
+        if let Some(drop_body) = self.unstarted.take() {
+            let (_, data) = me.body().replace((None, core::ptr::null_mut()));
+            // SAFETY: never started, so the body is still where `place_body` put it.
+            return unsafe { drop_body(data) };
         }
         if !me.state().is_resumable() || !may_unwind() {
             return;
@@ -340,7 +388,7 @@ pub fn yield_to(target: &Task) -> Result<State, ResumeError> {
         _ => {}
     }
     let to = target.control;
-    target.body.set(None);
+    target.unstarted.set(None);
     to.set_driver(me.driver());
     me.set_state(State::Suspended);
     if me.save_fp() {

@@ -5,6 +5,15 @@ use kcoro::coroutine::{self, Coroutine, CoroutineState, State, Task, yield_to};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
+/// What may go to other threads; what may not is held by compile-fail examples.
+const _: () = {
+    const fn goes_anywhere<T: Send + Sync>() {}
+    goes_anywhere::<coroutine::Unparker>();
+    goes_anywhere::<coroutine::CoroutineRef>();
+    goes_anywhere::<coroutine::TaskBuilder>();
+    goes_anywhere::<kcoro::error::StackError>();
+};
+
 #[test]
 fn a_generator_that_resumes_itself_meets_its_borrow() {
     type Shared = Rc<RefCell<Option<Coroutine<(), (), ()>>>>;
