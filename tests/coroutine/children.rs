@@ -160,6 +160,10 @@ fn overflow_is_reported_in_front_of_the_user_s_handler() {
 }
 
 #[test]
+#[cfg_attr(
+    any(kcoro_asan, kcoro_tsan),
+    ignore = "the shadow of a sanitizer takes more address space than any limit"
+)]
 fn exhausted_address_space_is_an_error() {
     if let Some(output) = in_child("ulimit -v 3000000", "exhausted_address_space_is_an_error") {
         assert!(output.status.success(), "{}", text(&output));

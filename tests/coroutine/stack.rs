@@ -3,7 +3,8 @@
 use kcoro::coroutine::{self, Coroutine, CoroutineState, State, Task, Yielder};
 use std::hint::black_box;
 
-const CYCLES: u64 = if cfg!(any(kcoro_valgrind, kcoro_asan, kcoro_tsan)) { 50 } else { 10_000 };
+/// A multiple of four, the period of `sentinels`.
+const CYCLES: u64 = if cfg!(any(kcoro_valgrind, kcoro_asan, kcoro_tsan)) { 48 } else { 10_000 };
 
 /// A local of the alignment that the ABI promises at entry, so that no code aligns it.
 #[inline(never)]
