@@ -1,5 +1,7 @@
 //! The monster service, subject by subject.
 
+#[path = "monster/coroutines.rs"]
+mod coroutines;
 #[path = "monster/pipes.rs"]
 mod pipes;
 #[path = "monster/primes.rs"]
