@@ -49,7 +49,7 @@ pub use coroutine::{CoroutineRef, Unparker, current, park, unparker, yield_now};
 #[cfg(not(loom))]
 pub use runtime::{Runtime, run};
 #[cfg(not(loom))]
-pub use sched::{Builder, JoinHandle, LocalJoinHandle, spawn, spawn_local};
+pub use sched::{Builder, JoinHandle, LocalJoinHandle, join, spawn, spawn_local};
 #[cfg(not(loom))]
 pub use services::monster;
 #[cfg(not(loom))]

@@ -62,6 +62,7 @@ const UNSAFE_FENCE: &[&str] = &[
     "src/token/party",
     // The worker's pointers to what its thread owns, and the type-erased job.
     "src/timer/timers",
+    "src/sched/fork",
     "src/sched/job",
     "src/sched/join",
     "src/sched/shutdown",

@@ -208,3 +208,119 @@ fn spawn_outside_says_what_to_do() {
     let panic = std::panic::catch_unwind(|| kcoro::spawn(|| ()).detach()).unwrap_err();
     assert!(panic.downcast_ref::<String>().unwrap().contains("needs a runtime"));
 }
+
+#[test]
+fn join_runs_both_halves_wherever() {
+    let _dog = watchdog("join_runs_both_halves");
+    fn tree(depth: u32) -> u64 {
+        if depth == 0 {
+            return 1;
+        }
+        let (a, b) = kcoro::join(|| tree(depth - 1), || tree(depth - 1));
+        a + b
+    }
+    assert_eq!(tree(5), 32);
+    for workers in [1, 2, 4] {
+        let rt = Runtime::builder().workers(workers).build().unwrap();
+        assert_eq!(rt.run(|| tree(14)), 1 << 14);
+    }
+}
+
+#[test]
+fn join_halves_may_wait_for_each_other() {
+    let _dog = watchdog("join_halves_may_wait");
+    for workers in [1, 3] {
+        let rt = Runtime::builder().workers(workers).build().unwrap();
+        rt.run(|| {
+            for round in 0..100 {
+                let (unparker, set) = (std::sync::Mutex::new(None), AtomicU64::new(0));
+                let (a, b) = kcoro::join(
+                    || {
+                        *unparker.lock().unwrap() = Some(kcoro::unparker());
+                        while set.load(Ordering::Acquire) == 0 {
+                            kcoro::park();
+                        }
+                        round
+                    },
+                    || {
+                        kcoro::yield_now();
+                        set.store(1, Ordering::Release);
+                        while unparker.lock().unwrap().is_none() {
+                            kcoro::yield_now();
+                        }
+                        unparker.lock().unwrap().take().unwrap().unpark();
+                        round + 1
+                    },
+                );
+                assert_eq!((a, b), (round, round + 1));
+            }
+        });
+    }
+}
+
+#[test]
+fn join_hands_panics_on_after_both_have_ended() {
+    let _dog = watchdog("join_hands_panics_on");
+    for workers in [1, 2] {
+        let rt = Runtime::builder().workers(workers).build().unwrap();
+        rt.run(|| {
+            for _ in 0..200 {
+                let done = AtomicU64::new(0);
+                let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                    kcoro::join(
+                        || {
+                            kcoro::yield_now();
+                            std::panic::resume_unwind(Box::new(1u8))
+                        },
+                        || {
+                            for _ in 0..3 {
+                                kcoro::yield_now();
+                            }
+                            done.fetch_add(1, Ordering::Relaxed);
+                        },
+                    )
+                }));
+                assert_eq!(result.unwrap_err().downcast_ref::<u8>(), Some(&1));
+                let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                    kcoro::join(
+                        || kcoro::sleep(Duration::from_micros(50)),
+                        || std::panic::resume_unwind(Box::new(2u8)),
+                    )
+                }));
+                assert_eq!(result.unwrap_err().downcast_ref::<u8>(), Some(&2));
+            }
+        });
+    }
+}
+
+#[test]
+fn shutdown_while_a_fork_waits() {
+    let _dog = watchdog("shutdown_while_a_fork_waits");
+    let rt = Runtime::builder().workers(2).build().unwrap();
+    let drops = Arc::new(AtomicU64::new(0));
+    let seen = Arc::clone(&drops);
+    let handle = rt.spawn(move || {
+        struct Count(Arc<AtomicU64>);
+        impl Drop for Count {
+            fn drop(&mut self) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let (a, b) = (Count(Arc::clone(&seen)), Count(seen));
+        kcoro::join(
+            || {
+                let _a = &a;
+                kcoro::park();
+            },
+            || {
+                let _b = &b;
+                kcoro::park();
+            },
+        );
+    });
+    std::thread::sleep(Duration::from_millis(20));
+    let report = rt.shutdown(Duration::from_millis(10));
+    assert!(!report.is_clean());
+    assert!(handle.join().is_err());
+    assert_eq!(drops.load(Ordering::Relaxed), 2, "{report}");
+}

@@ -52,6 +52,8 @@ pub(crate) struct Control {
     woken: AtomicBool,
     reason: AtomicU8,
     save_fp: Cell<bool>,
+    /// It waits for someone who refers to its frame, and may not be unwound.
+    bound: Cell<bool>,
     fp: Cell<u64>,
     /// For a hand-driven coroutine that runs: its driver. Null for a scheduled one.
     driver: Cell<*mut Driver>,
@@ -74,6 +76,8 @@ pub(crate) struct Control {
     link: AtomicUsize,
     /// Its place among the live coroutines of its core.
     place: Cell<usize>,
+    /// The forks on its frames that wait for a taker: the oldest and the newest.
+    forks: Cell<(*const (), *const ())>,
     stack: UnsafeCell<ManuallyDrop<Stack>>,
 }
 
@@ -115,6 +119,7 @@ impl ControlRef {
                 woken: AtomicBool::new(false),
                 reason: AtomicU8::new(WaitReason::None as u8),
                 save_fp: Cell::new(false),
+                bound: Cell::new(false),
                 fp: Cell::new(0),
                 driver: Cell::new(core::ptr::null_mut()),
                 home: Cell::new(core::ptr::null()),
@@ -132,6 +137,7 @@ impl ControlRef {
                 hook: UnsafeCell::new(Hook { run: no_hook }),
                 link: AtomicUsize::new(0),
                 place: Cell::new(0),
+                forks: Cell::new((core::ptr::null(), core::ptr::null())),
                 stack: UnsafeCell::new(ManuallyDrop::new(stack)),
             });
             ControlRef(NonNull::new_unchecked(control))
@@ -152,6 +158,18 @@ impl ControlRef {
     /// The word that chains it in an inbox; it belongs to the inbox meanwhile.
     pub(crate) fn link<'a>(self) -> &'a AtomicUsize {
         &self.get().link
+    }
+
+    /// Whether its wait must end by itself: somebody else refers to its frame.
+    #[inline]
+    pub(crate) fn bound<'a>(self) -> &'a Cell<bool> {
+        &self.get().bound
+    }
+
+    /// The chain of its forks, for the scheduler; it is the running coroutine's own affair.
+    #[inline(always)]
+    pub(crate) fn forks<'a>(self) -> &'a Cell<(*const (), *const ())> {
+        &self.get().forks
     }
 
     #[inline(always)]

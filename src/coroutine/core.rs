@@ -75,6 +75,8 @@ pub(crate) struct Core {
     pub(super) warm: UnsafeCell<Vec<ControlRef>>,
     /// The scheduled coroutines of this thread that have started and not ended.
     pub(super) live: UnsafeCell<Vec<ControlRef>>,
+    /// Called with a coroutine that has forks waiting and is about to park.
+    pub(crate) on_park: Cell<fn(ControlRef)>,
     /// Whether the worker may have jobs to start, which a coroutine that gives way must let it do.
     pub(crate) has_jobs: Cell<bool>,
     /// The worker that runs on this thread, for the scheduler; null elsewhere.
@@ -110,6 +112,7 @@ impl Core {
             _alternate: ThreadAltStack::install().ok(),
             warm: UnsafeCell::new(Vec::new()),
             live: UnsafeCell::new(Vec::new()),
+            on_park: Cell::new(|_| ()),
             has_jobs: Cell::new(false),
             worker: Cell::new(core::ptr::null()),
             timers: Cell::new(core::ptr::null()),

@@ -88,6 +88,9 @@ pub(crate) fn wait_for_wake() {
     let core = core().expect("a coroutine runs on a thread with a core");
     let me = core.current().expect("only a coroutine can be suspended");
     if me.is_scheduled() {
+        if !me.forks().get().1.is_null() {
+            (core.on_park.get())(me);
+        }
         me.set_state(State::Parked);
         // SAFETY: `me` is the running coroutine; whoever completes its wait queues it once.
         unsafe { depart(core, me) }

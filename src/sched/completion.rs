@@ -85,8 +85,9 @@ impl Completion {
 
     /// The worker has copied the waiter.
     pub(super) fn release(&self) {
-        // (L) to `withdraw`.
-        self.bits.fetch_or(RELEASED, Ordering::Release);
+        // (L) to `withdraw`. A plain store: the joiner waits or withdraws, and neither writes; the
+        // handle is the joiner's, so nobody abandons.
+        self.bits.store(DONE | WAITER | RELEASED, Ordering::Release);
     }
 
     /// Takes the waiter back after its wait ended otherwise; true: the result is there and the

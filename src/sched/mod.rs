@@ -5,6 +5,8 @@
 //! of a coroutine through the queues and proves the sleep protocol.
 
 mod completion;
+#[cfg(not(loom))]
+mod fork;
 mod inbox;
 #[cfg(not(loom))]
 pub(crate) mod io;
@@ -26,6 +28,8 @@ pub(crate) mod start;
 #[cfg(not(loom))]
 mod worker;
 
+#[cfg(not(loom))]
+pub use fork::join;
 #[cfg(not(loom))]
 pub use join::{JoinHandle, LocalJoinHandle};
 #[cfg(not(loom))]

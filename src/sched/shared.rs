@@ -201,6 +201,12 @@ impl Shared {
         self.searching.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// Whether a worker looks for work, or sleeps for lack of it.
+    #[inline(always)]
+    pub(super) fn is_anybody_hungry(&self) -> bool {
+        self.searching.load(Ordering::Relaxed) + self.sleepers.load(Ordering::Relaxed) != 0
+    }
+
     /// Wakes every worker, to look at a flag.
     pub(super) fn wake_all(&self) {
         for remote in &self.remotes {

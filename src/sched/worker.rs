@@ -35,8 +35,12 @@ const INJECTOR_INTERVAL: u32 = 31;
 /// Rounds between two looks at file descriptors while there is work.
 const POLL_INTERVAL: u32 = 16;
 
-/// Times that a worker without work looks at the others before it sleeps.
-const SEARCHES: u32 = 2;
+/// Times that a worker without work looks at the others before it sleeps, if somebody else is up
+/// and may produce some: a few microseconds, less than a sleep and a wake-up cost.
+const SEARCHES: u32 = 64;
+
+/// Pauses between two such looks.
+const PAUSES: u32 = 8;
 
 /// One worker. It lives on its thread's stack; coroutines reach it through the core.
 pub(crate) struct Worker {
@@ -50,6 +54,8 @@ pub(crate) struct Worker {
     tick: Cell<u32>,
     searching: Cell<bool>,
     random: Cell<u64>,
+    /// Naps taken while the runtime ends.
+    naps: Cell<u32>,
     /// Jobs spawned here for here, which may not travel.
     pinned: RefCell<std::collections::VecDeque<JobRef>>,
 }
@@ -82,6 +88,7 @@ impl Worker {
             descriptors: RefCell::new(Descriptors::new()),
             tick: Cell::new(0),
             searching: Cell::new(false),
+            naps: Cell::new(0),
             random: Cell::new(0x9E37_79B9_7F4A_7C15 ^ (index as u64 + 1)),
             pinned: RefCell::default(),
         }
@@ -93,6 +100,7 @@ impl Worker {
         let before = (core.worker.get(), core.timers.get());
         core.worker.set(core::ptr::from_ref(self).cast());
         core.timers.set(core::ptr::from_ref(&self.timers).cast());
+        core.on_park.set(super::fork::offer_all);
         poller::sharpen_timers();
         while !done() {
             if !self.round(core) {
@@ -216,6 +224,13 @@ impl Worker {
                     self.found_work();
                     return self.start(core, job);
                 }
+                let up = self.shared.remotes.len() - self.shared.sleepers.load(Ordering::Relaxed);
+                if up <= 1 || !self.remote.inbox.is_empty() {
+                    break;
+                }
+                for _ in 0..PAUSES {
+                    crate::prim::spin_loop();
+                }
             }
             // Not a searcher any more before the last look below: see `Shared::searching`.
             self.searching.set(false);
@@ -308,6 +323,15 @@ impl Worker {
     /// The runtime stops and there is nothing left to run: true, unless something came up.
     fn wind_up(&self, core: &Core) -> bool {
         super::shutdown::wind_up(self, core)
+    }
+
+    /// Lets a moment pass for others to end; false: that went on for longer than `patience`.
+    pub(super) fn wait_for_bound(&self, patience: std::time::Duration) -> bool {
+        const NAP: std::time::Duration = std::time::Duration::from_micros(100);
+        let naps = self.naps.get() + 1;
+        self.naps.set(naps);
+        std::thread::sleep(NAP);
+        NAP * naps < patience
     }
 
     /// Queues a job that any worker may take.
