@@ -5,6 +5,10 @@
 #[path = "channel/support.rs"]
 mod support;
 
+#[path = "channel/limits.rs"]
+#[macro_use]
+mod limits;
+
 #[path = "channel/suite.rs"]
 #[macro_use]
 mod suite;

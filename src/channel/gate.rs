@@ -39,7 +39,7 @@
 //!
 //! Source: Dice, Moir, Scherer, "Quickly reacquirable locks"; membarrier(2).
 
-#![forbid(unsafe_code)]
+#![cfg_attr(not(loom), forbid(unsafe_code))]
 
 use crate::prim::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::fmt;
@@ -122,7 +122,7 @@ impl<P: Platform> Gate<P> {
             self.busy.store(false, P::LEAVE);
         }
         // (L) from the Release of `leave`.
-        if self.byte.swap(true, P::ENTER) {
+        if !self.take_byte() {
             self.enter_slow();
         }
         if self.bias.load(Ordering::Relaxed) != REVOKED {
@@ -142,13 +142,21 @@ impl<P: Platform> Gate<P> {
         }
     }
 
+    /// A compare-and-swap and not a swap: loom does not know that a swap which read "taken" comes
+    /// before the release of that, and would spin for ever.
+    #[inline(always)]
+    fn take_byte(&self) -> bool {
+        self.byte.compare_exchange(false, true, P::ENTER, Ordering::Relaxed).is_ok()
+    }
+
     #[cold]
     #[inline(never)]
     fn enter_slow(&self) {
         let mut round = 0;
         loop {
             // (L) from the Release of `leave`.
-            if !self.byte.load(Ordering::Relaxed) && !self.byte.swap(true, P::ENTER) {
+            // (Under loom a plain load may stay out of date for ever.)
+            if (cfg!(loom) || !self.byte.load(Ordering::Relaxed)) && self.take_byte() {
                 return;
             }
             P::wait(round);
@@ -191,10 +199,16 @@ impl<P: Platform> Gate<P> {
         // (D) with `enter`.
         P::heavy();
         let mut round = 0;
-        // (B) from the Release of `leave`.
-        while self.busy.load(P::REVOKE) {
+        // (B) from the Release of `leave`, here and below.
+        let mut busy = self.busy.load(P::REVOKE);
+        while busy {
             P::wait(round);
             round += 1;
+            busy = if cfg!(loom) {
+                self.busy.compare_exchange(false, false, P::REVOKE, Ordering::Relaxed).is_err()
+            } else {
+                self.busy.load(P::REVOKE)
+            };
         }
     }
 }

@@ -38,6 +38,8 @@ mod builder;
 #[cfg(not(loom))]
 mod engine;
 #[cfg(not(loom))]
+mod future;
+#[cfg(not(loom))]
 mod lock;
 #[cfg(not(loom))]
 mod node;
@@ -52,6 +54,10 @@ mod shared;
 
 #[cfg(not(loom))]
 pub use builder::{Builder, bounded, builder, conflated, rendezvous, unbounded};
+#[cfg(all(not(loom), feature = "sink"))]
+pub use future::SendSink;
+#[cfg(not(loom))]
+pub use future::{IntoStream, RecvFuture, RecvStream, SendFuture};
 #[cfg(not(loom))]
 pub use policy::Overflow;
 #[cfg(not(loom))]

@@ -169,31 +169,27 @@ impl<T> List<T> {
         self.last = at;
     }
 
-    /// Unlinks `node` if it is linked; true: it was, and no partner has won its wait here.
+    /// Unlinks `node` if it is linked, and returns who waited there: then no partner has won its
+    /// wait here. The waiter is dropped outside of the lock.
     ///
     /// # Safety
     ///
     /// - `node`, if it is linked at all, is linked in this list.
-    pub(super) unsafe fn remove(&mut self, node: &Node<T>) -> bool {
-        if !node.linked.get() {
-            return false;
-        }
+    pub(super) unsafe fn remove(&mut self, node: &Node<T>) -> Option<Waiter> {
         // SAFETY: it is linked here (contract), and we hold the lock.
-        drop(unsafe { self.unlink(node) });
-        true
+        node.linked.get().then(|| unsafe { self.unlink(node) })
     }
 
-    /// Replaces the waker of a future's node.
+    /// Replaces the waker of a future's node; the old one is left in `waker`, to be dropped outside
+    /// of the lock.
     ///
     /// # Safety
     ///
     /// - `node` is linked in this list.
-    pub(super) unsafe fn set_waker(&mut self, node: &Node<T>, waker: &Waker) -> Option<Waker> {
+    pub(super) unsafe fn swap_waker(&mut self, node: &Node<T>, waker: &mut Option<Waker>) {
         // SAFETY: a linked node's links are written, and we hold the lock.
-        match unsafe { &mut (*node.links()).waiter } {
-            Waiter::Task(old) if old.will_wake(waker) => None,
-            Waiter::Task(old) => Some(std::mem::replace(old, waker.clone())),
-            _ => None,
+        if let (Waiter::Task(old), Some(new)) = (unsafe { &mut (*node.links()).waiter }, waker) {
+            std::mem::swap(old, new);
         }
     }
 

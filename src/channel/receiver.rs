@@ -2,9 +2,11 @@
 
 #![forbid(unsafe_code)]
 
+use super::future::{IntoStream, RecvFuture, RecvStream};
 use super::node::Node;
-use super::shared::{End, Shared, Side};
-use crate::error::{RecvError, RecvTimeoutError, TryRecvError};
+use super::shared::{End, Limits, Shared, Side};
+use crate::cancel::CancelToken;
+use crate::error::{RecvCancelError, RecvError, RecvTimeoutError, TryRecvError};
 use crate::prim::Arc;
 use std::fmt;
 use std::iter::FusedIterator;
@@ -22,6 +24,11 @@ pub struct Receiver<T> {
 impl<T> Receiver<T> {
     pub(super) fn new(shared: Arc<Shared<T>>) -> Receiver<T> {
         Receiver { shared }
+    }
+
+    #[inline(always)]
+    pub(super) fn shared(&self) -> &Shared<T> {
+        &self.shared
     }
 
     /// Receives the next value, waiting for one.
@@ -65,13 +72,101 @@ impl<T> Receiver<T> {
     ///
     /// The deadline has passed, or the channel is closed and empty.
     pub fn recv_deadline(&self, deadline: Instant) -> Result<T, RecvTimeoutError> {
+        self.recv_limited(Limits { deadline: Some(deadline), cancel: None }).map_err(|end| {
+            if end == End::TimedOut { RecvTimeoutError::Timeout } else { RecvTimeoutError::Closed }
+        })
+    }
+
+    /// Receives the next value, unless `token` is cancelled before one comes.
+    ///
+    /// A value that has come is returned even if the token is cancelled in the same moment.
+    ///
+    /// # Errors
+    ///
+    /// The token is cancelled, or the channel is closed and empty.
+    pub fn recv_cancellable(&self, token: &CancelToken) -> Result<T, RecvCancelError> {
+        self.recv_cancel_limited(token, None)
+    }
+
+    /// Receives the next value, unless `token` is cancelled or `timeout` is over before one comes.
+    ///
+    /// # Errors
+    ///
+    /// The token is cancelled (this comes first), the time is up, or the channel is closed and
+    /// empty.
+    pub fn recv_timeout_cancellable(
+        &self,
+        timeout: Duration,
+        token: &CancelToken,
+    ) -> Result<T, RecvCancelError> {
+        self.recv_cancel_limited(token, Instant::now().checked_add(timeout))
+    }
+
+    /// Receives the next value, unless `token` is cancelled or `deadline` passes before one comes.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv_timeout_cancellable`](Self::recv_timeout_cancellable).
+    pub fn recv_deadline_cancellable(
+        &self,
+        deadline: Instant,
+        token: &CancelToken,
+    ) -> Result<T, RecvCancelError> {
+        self.recv_cancel_limited(token, Some(deadline))
+    }
+
+    fn recv_cancel_limited(
+        &self,
+        token: &CancelToken,
+        deadline: Option<Instant>,
+    ) -> Result<T, RecvCancelError> {
+        self.recv_limited(Limits { deadline, cancel: Some(token) }).map_err(|end| match end {
+            End::Cancelled => RecvCancelError::Cancelled,
+            End::TimedOut => RecvCancelError::Timeout,
+            _ => RecvCancelError::Closed,
+        })
+    }
+
+    fn recv_limited(&self, limits: Limits<'_>) -> Result<T, End> {
         let node = Node::new(None);
-        let end = self.shared.wait_limited(&node, Side::Recv, deadline);
-        match (node.into_value(), end) {
-            (Some(value), _) => Ok(value),
-            (None, End::TimedOut) => Err(RecvTimeoutError::Timeout),
-            (None, _) => Err(RecvTimeoutError::Closed),
-        }
+        let end = self.shared.wait_limited(&node, Side::Recv, limits);
+        node.into_value().ok_or(end)
+    }
+
+    /// Receives the next value in a future. The operation begins with the first poll; if a future
+    /// is dropped that has been given a value, the value goes to the next receiver.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (tx, rx) = kcoro::channel::bounded(1);
+    /// tx.send(5).unwrap();
+    /// assert_eq!(futures::executor::block_on(rx.recv_async()), Ok(5));
+    /// ```
+    pub fn recv_async(&self) -> RecvFuture<'_, T> {
+        RecvFuture::new(&self.shared)
+    }
+
+    /// The values as a stream, which ends when the channel is closed and empty.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures::StreamExt;
+    ///
+    /// let (tx, rx) = kcoro::channel::unbounded();
+    /// (0..3).for_each(|n| tx.send(n).unwrap());
+    /// drop(tx);
+    /// let all = futures::executor::block_on(rx.stream().collect::<Vec<_>>());
+    /// assert_eq!(all, [0, 1, 2]);
+    /// ```
+    pub fn stream(&self) -> RecvStream<'_, T> {
+        RecvStream::new(&self.shared)
+    }
+
+    /// As [`stream`](Self::stream), owning the receiver.
+    pub fn into_stream(self) -> IntoStream<T> {
+        IntoStream::new(self)
     }
 
     /// Receives until the channel is closed and empty, waiting for each value.

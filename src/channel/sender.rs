@@ -2,9 +2,13 @@
 
 #![forbid(unsafe_code)]
 
+use super::future::SendFuture;
+#[cfg(feature = "sink")]
+use super::future::SendSink;
 use super::node::Node;
-use super::shared::{End, Shared, Side};
-use crate::error::{SendError, SendTimeoutError, TrySendError};
+use super::shared::{End, Limits, Shared, Side};
+use crate::cancel::CancelToken;
+use crate::error::{SendCancelError, SendError, SendTimeoutError, TrySendError};
 use crate::prim::Arc;
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -20,6 +24,11 @@ pub struct Sender<T> {
 impl<T> Sender<T> {
     pub(super) fn new(shared: Arc<Shared<T>>) -> Sender<T> {
         Sender { shared }
+    }
+
+    #[inline(always)]
+    pub(super) fn shared(&self) -> &Shared<T> {
+        &self.shared
     }
 
     /// Sends `value`, waiting for room, or at a rendezvous for a receiver.
@@ -62,14 +71,98 @@ impl<T> Sender<T> {
     ///
     /// The deadline has passed, or the channel is closed: the value comes back.
     pub fn send_deadline(&self, value: T, deadline: Instant) -> Result<(), SendTimeoutError<T>> {
+        let limits = Limits { deadline: Some(deadline), cancel: None };
+        self.send_limited(value, limits).map_err(|(value, end)| match end {
+            End::TimedOut => SendTimeoutError::Timeout(value),
+            End::Refused => SendTimeoutError::Full(value),
+            _ => SendTimeoutError::Closed(value),
+        })
+    }
+
+    /// Sends `value`, unless `token` is cancelled before it is sent.
+    ///
+    /// A cancel that comes when the value is already with a receiver has no effect on this call.
+    ///
+    /// # Errors
+    ///
+    /// The token is cancelled, or the channel is closed: the value comes back.
+    pub fn send_cancellable(
+        &self,
+        value: T,
+        token: &CancelToken,
+    ) -> Result<(), SendCancelError<T>> {
+        self.send_cancel_limited(value, token, None)
+    }
+
+    /// Sends `value`, unless `token` is cancelled or `timeout` is over before it is sent.
+    ///
+    /// # Errors
+    ///
+    /// The token is cancelled (this comes first), the time is up, or the channel is closed: the
+    /// value comes back.
+    pub fn send_timeout_cancellable(
+        &self,
+        value: T,
+        timeout: Duration,
+        token: &CancelToken,
+    ) -> Result<(), SendCancelError<T>> {
+        self.send_cancel_limited(value, token, Instant::now().checked_add(timeout))
+    }
+
+    /// Sends `value`, unless `token` is cancelled or `deadline` passes before it is sent.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_timeout_cancellable`](Self::send_timeout_cancellable).
+    pub fn send_deadline_cancellable(
+        &self,
+        value: T,
+        deadline: Instant,
+        token: &CancelToken,
+    ) -> Result<(), SendCancelError<T>> {
+        self.send_cancel_limited(value, token, Some(deadline))
+    }
+
+    fn send_cancel_limited(
+        &self,
+        value: T,
+        token: &CancelToken,
+        deadline: Option<Instant>,
+    ) -> Result<(), SendCancelError<T>> {
+        let limits = Limits { deadline, cancel: Some(token) };
+        self.send_limited(value, limits).map_err(|(value, end)| match end {
+            End::Cancelled => SendCancelError::Cancelled(value),
+            End::TimedOut => SendCancelError::Timeout(value),
+            End::Refused => SendCancelError::Full(value),
+            _ => SendCancelError::Closed(value),
+        })
+    }
+
+    fn send_limited(&self, value: T, limits: Limits<'_>) -> Result<(), (T, End)> {
         let node = Node::new(Some(value));
-        let end = self.shared.wait_limited(&node, Side::Send, deadline);
-        match (node.into_value(), end) {
-            (None, _) => Ok(()),
-            (Some(value), End::TimedOut) => Err(SendTimeoutError::Timeout(value)),
-            (Some(value), End::Refused) => Err(SendTimeoutError::Full(value)),
-            (Some(value), _) => Err(SendTimeoutError::Closed(value)),
-        }
+        let end = self.shared.wait_limited(&node, Side::Send, limits);
+        node.into_value().map_or(Ok(()), |value| Err((value, end)))
+    }
+
+    /// Sends `value` from a future. The operation begins with the first poll; a future that is
+    /// dropped before it is ready has either sent its value or drops it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (tx, rx) = kcoro::channel::rendezvous();
+    /// let both = async { futures::join!(tx.send_async(1), rx.recv_async()) };
+    /// assert_eq!(futures::executor::block_on(both), (Ok(()), Ok(1)));
+    /// ```
+    pub fn send_async(&self, value: T) -> SendFuture<'_, T> {
+        SendFuture::new(&self.shared, value)
+    }
+
+    /// The sender as a sink. Flushing waits until the value is sent; closing flushes, and dropping
+    /// the sink drops the sender.
+    #[cfg(feature = "sink")]
+    pub fn into_sink(self) -> SendSink<T> {
+        SendSink::new(self)
     }
 
     /// Closes the channel: sends fail from now on, receivers drain what is left. True the first

@@ -20,11 +20,14 @@ use super::engine::{Engine, Received, Sent};
 use super::lock::{Guard, Lock};
 use super::node::{List, Node, Waiter, Wake};
 use super::policy::Undelivered;
+use crate::cancel::CancelToken;
 use crate::coroutine::WaitReason;
 use crate::error::{RecvError, SendError, TryRecvError, TrySendError};
 use crate::prim::{AtomicBool, AtomicUsize, Ordering};
 use crate::token::{Outcome, Wait};
+use std::cell::Cell;
 use std::fmt;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 /// Wakes that a close or a batch carries out of the lock at a time.
@@ -73,6 +76,20 @@ pub(super) enum End {
     Closed,
     Refused,
     TimedOut,
+    Cancelled,
+}
+
+/// What may end a wait besides the channel.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Limits<'a> {
+    pub(super) deadline: Option<Instant>,
+    pub(super) cancel: Option<&'a CancelToken>,
+}
+
+impl Limits<'_> {
+    fn is_cancelled(&self) -> bool {
+        self.cancel.is_some_and(CancelToken::is_cancelled)
+    }
 }
 
 /// The heart of a channel.
@@ -232,35 +249,105 @@ impl<T> Shared<T> {
         }
     }
 
-    /// Sends or receives, until `deadline` at most. The cell says whether it happened.
-    #[inline(never)]
-    pub(super) fn wait_limited(&self, node: &Node<T>, side: Side, deadline: Instant) -> End {
-        // SAFETY: the node is the caller's and not linked; the reference ends with the call.
-        let cell = unsafe { node.cell() };
-        let started = match side {
+    /// As [`start_send`](Shared::start_send) or [`start_recv`](Shared::start_recv).
+    fn start(&self, side: Side, cell: &mut Option<T>) -> Result<End, Inside<'_, T>> {
+        match side {
             Side::Send => self.start_send(cell),
             Side::Recv => self.start_recv(cell),
-        };
-        let mut engine = match started {
+        }
+    }
+
+    /// Sends or receives within `limits`. The cell says whether it happened; if it did not, the
+    /// result says why. A cancelled token comes before everything else.
+    #[inline(never)]
+    pub(super) fn wait_limited(&self, node: &Node<T>, side: Side, limits: Limits<'_>) -> End {
+        if limits.is_cancelled() {
+            return End::Cancelled;
+        }
+        // SAFETY: the node is the caller's and not linked; the reference ends with the call.
+        let mut engine = match self.start(side, unsafe { node.cell() }) {
             Ok(end) => return end,
             Err(engine) => engine,
         };
         let wait = Wait::begin_for(side.reason(), self.address());
-        let waiter = Waiter::Shared { slot: wait.slot(), generation: wait.generation(), arm: 0 };
+        let (slot, generation) = (wait.slot(), wait.generation());
         // SAFETY: the list of the side; the node stays on the caller's frame, and is unlinked by a
         // partner, below, or by `linked`.
-        unsafe { side.list(&mut engine).push(node, waiter) };
+        unsafe { side.list(&mut engine).push(node, Waiter::Shared { slot, generation, arm: 0 }) };
         drop(engine);
         let linked = Linked { shared: self, node, side };
-        let outcome = wait.park_deadline(deadline);
+        let registered = limits.cancel.map(|token| {
+            // Cancelled already: the wait is ended like by a cancel, and the wake awaited.
+            let registered = token.register(slot, generation, Outcome::Cancelled);
+            if registered.is_none()
+                && let Some(claim) = slot.claim(generation, Outcome::Cancelled)
+            {
+                claim.wake();
+            }
+            registered
+        });
+        let outcome = match limits.deadline {
+            Some(deadline) => wait.park_deadline(deadline),
+            None => wait.park(),
+        };
         std::mem::forget(linked);
+        drop(registered);
         if outcome != Outcome::Ready(0) {
             self.abandon(node, side);
-            return End::TimedOut;
+            let cancelled = outcome == Outcome::Cancelled || limits.is_cancelled();
+            return if cancelled { End::Cancelled } else { End::TimedOut };
         }
         // SAFETY: a partner has unlinked the node, and its wake has ordered what it did.
         let full = unsafe { node.cell() }.is_some();
         if full == (side == Side::Recv) { End::Done } else { End::Closed }
+    }
+
+    /// Sends or receives for a future; once ready, the cell says whether it happened.
+    ///
+    /// # Safety
+    ///
+    /// - The node stays where it is until it is dropped; while `linked` is set, its owner calls
+    ///   [`abandon`](Shared::abandon) before that.
+    /// - `linked` is clear when the future begins, and changed by nobody else.
+    pub(super) unsafe fn poll(
+        &self,
+        node: &Node<T>,
+        side: Side,
+        linked: &Cell<bool>,
+        context: &Context<'_>,
+    ) -> Poll<()> {
+        if !linked.get() {
+            // SAFETY: not linked, so the node is the caller's; the reference ends with the call.
+            match self.start(side, unsafe { node.cell() }) {
+                Ok(_) => return Poll::Ready(()),
+                Err(engine) => drop(engine),
+            }
+        }
+        // A waker's clone and drop are code of the user's: outside of the lock.
+        let mut waker = Some(context.waker().clone());
+        let poll = if linked.get() {
+            let mut engine = self.lock.enter();
+            if node.is_linked() {
+                // SAFETY: it is linked in the list of its side.
+                unsafe { side.list(&mut engine).swap_waker(node, &mut waker) };
+                Poll::Pending
+            } else {
+                Poll::Ready(())
+            }
+        } else {
+            // SAFETY: as above.
+            match self.start(side, unsafe { node.cell() }) {
+                Ok(_) => Poll::Ready(()),
+                Err(mut engine) => {
+                    let waker = waker.take().expect("cloned above");
+                    // SAFETY: not linked; by the contract it stays until it is unlinked.
+                    unsafe { side.list(&mut engine).push(node, Waiter::Task(waker)) };
+                    Poll::Pending
+                }
+            }
+        };
+        linked.set(poll.is_pending());
+        poll
     }
 
     /// Takes a node out whose owner will not wait for it. A value that a partner has already given
@@ -272,7 +359,7 @@ impl<T> Shared<T> {
         // SAFETY: the side's own list.
         let linked = unsafe { side.list(&mut engine).remove(node) };
         let mut wake = None;
-        if side == Side::Recv && !linked {
+        if side == Side::Recv && linked.is_none() {
             // SAFETY: we hold the lock.
             let value = unsafe { node.cell() }.take();
             if value.is_some() {

@@ -46,6 +46,8 @@ pub enum CancelReason {
     Closed,
     /// The runtime shuts down.
     Shutdown,
+    /// The deadline passed.
+    Deadline,
     /// A number, as foreign code gives it; by custom a negative error number.
     Code(i32),
     /// In words.
@@ -76,6 +78,7 @@ impl fmt::Display for CancelReason {
             CancelReason::Unspecified => f.write_str("no reason given"),
             CancelReason::Closed => f.write_str("closed"),
             CancelReason::Shutdown => f.write_str("shutting down"),
+            CancelReason::Deadline => f.write_str("the deadline passed"),
             CancelReason::Code(code) => write!(f, "code {code}"),
             CancelReason::Text(text) => f.write_str(text),
         }

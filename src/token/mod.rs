@@ -92,5 +92,6 @@ pub(crate) use {
     future::AsyncWait,
     kernel::Chore,
     party::set_clock,
+    ticket::end_at,
     wait::{Claim, SlotRef, Wait},
 };

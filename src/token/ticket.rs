@@ -189,6 +189,13 @@ pub fn publish_callback(
     ticket
 }
 
+/// Has a ticket end with a timeout at `at`, unless it has ended by then. The guard is kept for as
+/// long as that matters.
+pub(crate) fn end_at(ticket: Ticket, at: Instant) -> kernel::KernelGuard {
+    let slot = ticket.slot().expect("a published ticket has a slot");
+    kernel::end_at(SlotRef::new(slot), ticket.generation(), at)
+}
+
 /// Publishes a ticket and the future of its result.
 ///
 /// ```

@@ -4,6 +4,8 @@
 macro_rules! suite {
     ($name:ident, $make:expr, $capacity:expr) => {
         mod $name {
+            limits!($make, $capacity);
+
             use std::sync::Arc;
             use std::sync::atomic::{AtomicUsize, Ordering};
             use std::thread;
@@ -230,60 +232,6 @@ macro_rules! suite {
             }
 
             #[test]
-            fn timeout() {
-                watched(|| {
-                    let (tx, rx) = make();
-                    let short = Duration::from_millis(3);
-                    assert_eq!(rx.recv_timeout(Duration::ZERO), Err(RecvTimeoutError::Timeout));
-                    assert_eq!(rx.recv_timeout(short), Err(RecvTimeoutError::Timeout));
-                    (0..room()).for_each(|n| tx.send_timeout(n, short).unwrap());
-                    if CAPACITY.is_some() {
-                        assert_eq!(tx.send_timeout(7, short), Err(SendTimeoutError::Timeout(7)));
-                    }
-                    (0..room()).for_each(|n| assert_eq!(rx.recv_timeout(short), Ok(n)));
-                    // A wait that ended leaves nothing behind.
-                    let receiver = {
-                        let rx = rx.clone();
-                        thread::spawn(move || rx.recv_timeout(Duration::MAX))
-                    };
-                    tx.send(42).unwrap();
-                    assert_eq!(receiver.join().unwrap(), Ok(42));
-                    drop(tx);
-                    assert_eq!(rx.recv_timeout(short), Err(RecvTimeoutError::Closed));
-                });
-            }
-
-            #[test]
-            fn timeout_never_loses_a_value() {
-                watched(|| {
-                    let count = scaled(3_000);
-                    let (tx, rx) = make();
-                    let receiver = thread::spawn(move || {
-                        let mut next = 0;
-                        loop {
-                            match rx.recv_timeout(Duration::from_micros(20)) {
-                                Ok(n) => {
-                                    assert_eq!(n, next);
-                                    next += 1;
-                                }
-                                Err(RecvTimeoutError::Timeout) => {}
-                                Err(_) => return next,
-                            }
-                        }
-                    });
-                    for n in 0..count {
-                        let mut value = n;
-                        while let Err(error) = tx.send_timeout(value, Duration::from_micros(20)) {
-                            value = error.into_inner();
-                            assert_eq!(value, n);
-                        }
-                    }
-                    drop(tx);
-                    assert_eq!(receiver.join().unwrap(), count);
-                });
-            }
-
-            #[test]
             fn unwound_waiters_leave() {
                 watched(|| {
                     let census = Census::default();
@@ -411,6 +359,20 @@ macro_rules! suite {
                                 }
                             };
                             let (send_too, recv_too) = (send.clone(), recv.clone());
+                            let (tx, rx) = (tx.clone(), rx.clone());
+                            let send_async = async move {
+                                for n in 0..count {
+                                    tx.send_async(2 * n + base).await.unwrap();
+                                }
+                            };
+                            let total = Arc::clone(&sum);
+                            let recv_async = async move {
+                                while let Ok(n) = rx.recv_async().await {
+                                    total.fetch_add(n, Ordering::Relaxed);
+                                }
+                            };
+                            scope.spawn(move || futures::executor::block_on(send_async));
+                            scope.spawn(move || futures::executor::block_on(recv_async));
                             scope.spawn(send);
                             scope.spawn(recv);
                             scope.spawn(move || drive(&[Task::new(send_too)]));
@@ -419,7 +381,7 @@ macro_rules! suite {
                         drop((tx, rx));
                     });
                     let each: usize = (0..2 * count).sum();
-                    assert_eq!(sum.load(Ordering::Relaxed), 2 * each);
+                    assert_eq!(sum.load(Ordering::Relaxed), 3 * each);
                 });
             }
 

@@ -113,31 +113,31 @@ fn byte_alone() {
 }
 
 #[test]
-#[should_panic]
+#[should_panic(expected = "Causality violation")]
 fn owner_without_barrier() {
     model::<NoLight>(2, true);
 }
 
 #[test]
-#[should_panic]
+#[should_panic(expected = "Causality violation")]
 fn revoker_without_barrier() {
     model::<NoHeavy>(2, true);
 }
 
 #[test]
-#[should_panic]
+#[should_panic(expected = "Causality violation")]
 fn relaxed_leave() {
     model::<WeakLeave>(2, true);
 }
 
 #[test]
-#[should_panic]
+#[should_panic(expected = "Causality violation")]
 fn relaxed_enter() {
     model::<WeakEnter>(2, false);
 }
 
 #[test]
-#[should_panic]
+#[should_panic(expected = "Causality violation")]
 fn relaxed_revoke() {
     model::<WeakRevoke>(2, true);
 }
