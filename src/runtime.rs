@@ -215,6 +215,9 @@ impl Runtime {
     /// Refuses new coroutines, waits up to `deadline` for those that are there, then drops what has
     /// not started, unwinds what is suspended, and stops the threads.
     ///
+    /// From a coroutine of this very runtime it waits for nothing: the end begins when the caller
+    /// gives way, and the report cannot name what is stuck.
+    ///
     /// A coroutine that neither ends nor parks keeps its worker, and this call, waiting: nothing
     /// can stop a thread from outside.
     #[must_use = "the report says what was stuck"]
@@ -225,6 +228,9 @@ impl Runtime {
     fn end(&mut self, deadline: Duration) -> ShutdownReport {
         let mut threads = self.threads.take().expect("a runtime is shut down once");
         threads.close();
+        if threads.is_inside() {
+            return threads.stop_from_inside();
+        }
         threads.drain(Instant::now().checked_add(deadline));
         threads.stop()
     }
@@ -247,7 +253,8 @@ impl Drop for Runtime {
 ///
 /// # Panics
 ///
-/// If the runtime cannot be built, with the text of the [`BuildError`].
+/// If the runtime cannot be built, with the text of the [`BuildError`]; and when called from within
+/// a generator or a hand-driven task on a plain thread, whose stack the worker would have to run on.
 ///
 /// # Examples
 ///
@@ -264,6 +271,13 @@ pub fn run<T>(f: impl FnOnce() -> T) -> T {
     if current_worker().is_some() {
         return f();
     }
+    // `f` need not be `Send`, so it may hold what belongs to the stack it was called on, such as a
+    // generator's yielder, and must not run on another one then.
+    assert!(
+        !crate::stack::is_on_coroutine_stack(),
+        "kcoro::run cannot be called from within a generator or a hand-driven task: start the \
+         runtime outside of it, or use Runtime::run"
+    );
     let threads = Builder::default().config().and_then(|config| Threads::start(config, true));
     let mut threads = match threads {
         Ok(threads) => threads,

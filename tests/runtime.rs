@@ -324,3 +324,30 @@ fn shutdown_while_a_fork_waits() {
     assert!(handle.join().is_err());
     assert_eq!(drops.load(Ordering::Relaxed), 2, "{report}");
 }
+
+#[test]
+fn run_refuses_to_start_on_a_borrowed_stack() {
+    let _dog = watchdog("run_refuses");
+    let mut generator = coroutine::Coroutine::<(), (), bool>::new(|y, ()| {
+        let inner = std::panic::AssertUnwindSafe(|| kcoro::run(|| y.suspend(())));
+        std::panic::catch_unwind(inner).is_err()
+    });
+    assert_eq!(generator.resume(()), coroutine::CoroutineState::Complete(true));
+    let task = coroutine::Task::new(|| kcoro::run(|| ()));
+    assert!(task.resume().is_err());
+}
+
+#[test]
+fn a_runtime_may_be_dropped_by_its_own_coroutine() {
+    let _dog = watchdog("dropped_by_its_own");
+    let rt = Runtime::builder().workers(2).build().unwrap();
+    let (tx, rx) = std::sync::mpsc::channel::<Runtime>();
+    let (done, finished) = std::sync::mpsc::channel();
+    rt.spawn(move || {
+        drop(rx.recv().unwrap());
+        done.send(()).unwrap();
+    })
+    .detach();
+    tx.send(rt).unwrap();
+    finished.recv().unwrap();
+}

@@ -457,7 +457,14 @@ impl ControlRef {
     }
 
     /// Takes the block apart and leaves the stack as it is for ever: its frames are alive.
+    ///
+    /// Somebody may still complete what it waited for. Its home is gone or will be, and another
+    /// thread's core could come to lie at the same address: so it gets a home that nobody has, and
+    /// a late wake-up ends in an inbox that nobody empties.
     pub(super) fn leak(self) {
+        if self.is_scheduled() {
+            self.get().home.set(core::ptr::dangling());
+        }
         // The frames may still lead to the block, so it stays; only the stack is accounted for.
         // SAFETY: the stack is taken once, here; nothing uses the block's copy afterwards.
         let stack = unsafe { ManuallyDrop::take(&mut *self.get().stack.get()) };

@@ -156,6 +156,17 @@ impl Threads {
         }
     }
 
+    /// Begins the end from a coroutine of this runtime: its threads end by themselves.
+    pub(crate) fn stop_from_inside(&mut self) -> ShutdownReport {
+        self.handles.clear();
+        self.begin_stop();
+        ShutdownReport {
+            finished: self.metrics().finished,
+            never_started: self.shared.never_started.load(Ordering::Relaxed),
+            stuck: Vec::new(),
+        }
+    }
+
     /// Spawns on this runtime from any thread.
     #[track_caller]
     pub(crate) fn spawn<F, T>(&self, f: F) -> JoinHandle<T>

@@ -54,5 +54,11 @@ pub(crate) use handle::Stack;
 pub(crate) use pool::trim;
 pub use pool::{Stats, stats};
 
+/// Whether the caller runs on the stack of a coroutine, of whatever kind.
+pub(crate) fn is_on_coroutine_stack() -> bool {
+    let here = 0_u8;
+    region::find(core::ptr::from_ref(&here) as usize).is_some()
+}
+
 #[cfg(test)]
 mod tests;
