@@ -41,6 +41,11 @@ impl Drop for Dropped {
     }
 }
 
+/// Whether the run is slow (emulation, a sanitizer), so that long loops are to be shortened.
+fn slow() -> bool {
+    std::env::var_os("KCORO_SLOW_TESTS").is_some_and(|value| value == "0")
+}
+
 /// The text that `f` panics with.
 fn panic_of<R>(f: impl FnOnce() -> R) -> String {
     match catch_unwind(AssertUnwindSafe(f)) {

@@ -4,7 +4,9 @@ use kcoro::coroutine::{self, Coroutine, CoroutineState, State, Task, Yielder};
 use std::hint::black_box;
 
 /// A multiple of four, the period of `sentinels`.
-const CYCLES: u64 = if cfg!(any(kcoro_valgrind, kcoro_asan, kcoro_tsan)) { 48 } else { 10_000 };
+fn cycles() -> u64 {
+    if super::slow() { 52 } else { 10_000 }
+}
 
 /// A local of the alignment that the ABI promises at entry, so that no code aligns it.
 #[inline(never)]
@@ -70,29 +72,29 @@ fn deep_recursion() {
 
 /// Integers and floats that live across each suspension, and an array that lies in memory.
 fn sentinels(seed: u64, mut pause: impl FnMut()) {
+    let cycles = cycles();
+    assert_eq!(cycles % 4, 0);
     let array = black_box([seed ^ 0x5555_aaaa_5555_aaaa; 32]);
     let (mut a, mut b, mut c, mut d) = (seed, seed + 1, seed + 2, seed + 3);
     let (mut x, mut y) = (seed as f64, seed as f64 / 3.0);
-    for _ in 0..CYCLES {
+    for _ in 0..cycles {
         pause();
         (a, b, c, d) = (b, c, d, a.wrapping_add(1));
         (x, y) = (x + 1.0, y + 1.0);
     }
-    let turns = CYCLES / 4;
-    assert_eq!([a, b, c, d], [0, 1, 2, 3].map(|n| seed + n + turns), "with {CYCLES} cycles");
-    assert_eq!(x, seed as f64 + CYCLES as f64);
-    assert!((y - (seed as f64 / 3.0 + CYCLES as f64)).abs() < 1e-6);
+    let turns = cycles / 4;
+    assert_eq!([a, b, c, d], [0, 1, 2, 3].map(|n| seed + n + turns), "with {cycles} cycles");
+    assert_eq!(x, seed as f64 + cycles as f64);
+    assert!((y - (seed as f64 / 3.0 + cycles as f64)).abs() < 1e-6);
     assert!(black_box(array).iter().all(|word| *word == seed ^ 0x5555_aaaa_5555_aaaa));
 }
 
 #[test]
 fn a_thousand_generators_ten_thousand_cycles() {
-    let cycles = CYCLES / 4 * 4;
-    assert_eq!(cycles + CYCLES % 4, CYCLES);
     let mut all: Vec<_> = (0..1_000)
         .map(|n| Coroutine::<(), (), ()>::new(move |y, ()| sentinels_of(n, || y.suspend(()))))
         .collect();
-    for _ in 0..CYCLES {
+    for _ in 0..cycles() {
         for one in &mut all {
             assert_eq!(one.resume(()), CoroutineState::Yielded(()));
         }
@@ -116,7 +118,7 @@ fn a_thousand_tasks_ten_thousand_cycles() {
                 .unwrap()
         })
         .collect();
-    for _ in 0..CYCLES {
+    for _ in 0..cycles() {
         for one in &all {
             assert_eq!(one.resume().unwrap(), State::Suspended);
         }

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
-const ROUNDS: usize = if cfg!(any(kcoro_valgrind, kcoro_asan, kcoro_tsan)) { 200 } else { 20_000 };
+fn rounds() -> usize {
+    if super::slow() { 200 } else { 20_000 }
+}
 
 #[test]
 fn every_unpark_of_another_thread_arrives() {
@@ -18,7 +20,7 @@ fn every_unpark_of_another_thread_arrives() {
         }
     });
     let task = Task::new(move || {
-        for _ in 0..ROUNDS {
+        for _ in 0..rounds() {
             handles.send(coroutine::unparker()).unwrap();
             coroutine::park();
         }
@@ -43,7 +45,7 @@ fn a_running_task_is_never_taken_for_a_ready_one() {
         let me = Rc::clone(&me);
         move || {
             let me = me.get().unwrap();
-            for _ in 0..ROUNDS * 20 {
+            for _ in 0..rounds() * 20 {
                 coroutine::park();
                 for _ in 0..20 {
                     assert_eq!(me.state(), State::Running);
@@ -88,7 +90,7 @@ fn unparkers_outlive_the_task() {
 
 #[test]
 fn dropped_while_it_is_being_woken() {
-    for _ in 0..ROUNDS / 20 {
+    for _ in 0..rounds() / 20 {
         let task = Task::new(coroutine::park);
         let unparker = task.unparker();
         task.resume().unwrap();

@@ -1,7 +1,7 @@
 //! Stack integrity: millions of switches at many depths on stacks of many sizes, every frame filled
 //! with a pattern and compared after each switch. Exits with 1 at the first fault.
 //!
-//! `lab_stack_test [SWITCHES]`, default 4,000,000.
+//! `lab_stack_test [SWITCHES]`, default 4,000,000, or 200,000 with `KCORO_SLOW_TESTS=0`.
 
 use kcoro::coroutine::{self, Coroutine, CoroutineState, State, Task, Yielder};
 use std::cell::Cell;
@@ -95,7 +95,8 @@ fn task(id: u64, bytes: usize, faults: &Faults) -> Task {
 }
 
 fn main() -> ExitCode {
-    let switches = kcoro_lab::number(1, 4_000_000);
+    let slow = std::env::var_os("KCORO_SLOW_TESTS").is_some_and(|value| value == "0");
+    let switches = kcoro_lab::number(1, if slow { 200_000 } else { 4_000_000 });
     let faults = Faults::default();
     let mut order = Order(0x1234_5678_9abc_def1);
     let count = 40 * SIZES.len() as u64;
