@@ -22,6 +22,8 @@ pub mod channel;
 pub mod coroutine;
 pub mod error;
 #[cfg(not(loom))]
+pub mod io;
+#[cfg(not(loom))]
 pub mod machine;
 #[allow(dead_code, unused_imports)]
 mod prim;

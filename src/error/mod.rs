@@ -5,6 +5,7 @@
 mod arena;
 mod channel;
 mod coroutine;
+mod io;
 mod monster;
 mod record;
 mod spawn;
@@ -20,6 +21,7 @@ pub use channel::{
 #[allow(unused_imports, reason = "the scheduler names it next")]
 pub(crate) use coroutine::panic_text;
 pub use coroutine::{FinishedError, ResumeError};
+pub use io::Incomplete;
 pub use monster::{CoordError, IdError, PipeOpenError, ReadError, WaitStateError, WriteError};
 pub use record::RecordError;
 pub use spawn::{BuildError, SpawnError};

@@ -1,25 +1,31 @@
-//! Coroutines of one worker that wait for file descriptors.
+//! Waiting for file descriptors.
 //!
 //! Each worker has a poller of its own, made when the first of its coroutines waits: coroutines do
 //! not change threads, so neither do their interests. A descriptor may have several waiters in each
-//! direction, on several workers.
+//! direction, on several workers. A plain thread blocks; a coroutine driven by hand waits at the
+//! thread of `watcher.rs`.
 //!
 //! # Invariants
 //!
 //! 1. A descriptor in `entries` has a waiter, and is armed for what its waiters want.
 //! 2. A waiter is taken out before its wait ends: by the report, or by its own guard.
 //! 3. Claims are woken after the table was left.
+//! 4. A report wakes everybody who waits for it, and each looks again: it may be about a file that
+//!    had the number before, or another may have taken what there was.
 //!
 //! # Who calls this, and what it may call
 //!
-//! The worker polls; its coroutines register. Nothing here suspends.
+//! The worker polls; its coroutines register, and suspend in [`wait_ready`] only.
 
 use std::collections::HashMap;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 
-use crate::sys::Errno;
-use crate::sys::poller::{Interrupt, Poller};
+use super::{watcher, worker::current_worker};
+use crate::coroutine::{WaitReason, current_waiter};
+use crate::sys::poller::{Interrupt, Poller, Ready, block_until_ready};
+use crate::sys::{Errno, clock};
+use crate::timer::{self, FOREVER};
 use crate::token::{Claim, Outcome, SlotRef, Wait};
 
 /// One direction of readiness.
@@ -41,7 +47,7 @@ struct Waiter {
 /// The descriptors that coroutines of one worker wait for.
 #[derive(Debug)]
 pub(super) struct Descriptors {
-    poller: Option<Poller>,
+    poller: Option<Arc<Poller>>,
     entries: HashMap<RawFd, Vec<Waiter>>,
 }
 
@@ -57,7 +63,7 @@ impl Descriptors {
 
     /// What other threads ring to get the worker out of its poller.
     pub(super) fn interrupt(&self) -> Option<Arc<Interrupt>> {
-        self.poller.as_ref().map(Poller::interrupt)
+        self.poller.as_ref().map(|poller| poller.interrupt())
     }
 
     /// Registers a wait. `Ok(false)`: the descriptor is of a kind that never blocks.
@@ -68,23 +74,23 @@ impl Descriptors {
         wait: &Wait,
     ) -> Result<bool, Errno> {
         if self.poller.is_none() {
-            self.poller = Some(Poller::new()?);
+            self.poller = Some(Arc::new(Poller::new()?));
         }
         let waiter = Waiter { interest, slot: wait.slot(), generation: wait.generation() };
         self.entries.entry(fd).or_default().push(waiter);
         match self.arm(fd) {
             Ok(()) => Ok(true),
             Err(error) => {
-                self.withdraw(fd, wait);
+                self.withdraw(fd, wait.slot(), wait.generation());
                 if error == Errno::NOT_POLLABLE { Ok(false) } else { Err(error) }
             }
         }
     }
 
     /// Takes a wait out that has ended otherwise, or does nothing if it was reported.
-    pub(super) fn withdraw(&mut self, fd: RawFd, wait: &Wait) {
+    pub(super) fn withdraw(&mut self, fd: RawFd, slot: SlotRef, generation: u32) {
         let Some(waiters) = self.entries.get_mut(&fd) else { return };
-        waiters.retain(|w| !(w.slot.same(wait.slot()) && w.generation == wait.generation()));
+        waiters.retain(|w| !(w.slot.same(slot) && w.generation == generation));
         if waiters.is_empty() {
             self.entries.remove(&fd);
             if let Some(poller) = &self.poller {
@@ -101,17 +107,28 @@ impl Descriptors {
         poller.rearm(fd, fd as u64, wants(Interest::Readable), wants(Interest::Writable))
     }
 
+    /// The poller, for a thread that waits in it without holding the table.
+    pub(super) fn poller(&self) -> Option<Arc<Poller>> {
+        self.poller.clone()
+    }
+
     /// Waits up to `timeout` nanoseconds (`None`: for ever, `Some(0)`: not at all) for a descriptor
     /// or an interrupt; returns the claims to wake.
     #[must_use = "the coroutines sleep until they are woken"]
     pub(super) fn poll(&mut self, timeout: Option<u64>) -> Vec<Claim> {
-        let mut claims = Vec::new();
-        let Some(poller) = &self.poller else { return claims };
+        let Some(poller) = &self.poller else { return Vec::new() };
         if timeout == Some(0) && self.entries.is_empty() {
-            return claims;
+            return Vec::new();
         }
         let mut ready = Vec::new();
         poller.wait(timeout, |event| ready.push(event));
+        self.report(ready)
+    }
+
+    /// Ends the waits that `ready` is about; returns the claims to wake.
+    #[must_use = "the coroutines sleep until they are woken"]
+    pub(super) fn report(&mut self, ready: Vec<Ready>) -> Vec<Claim> {
+        let mut claims = Vec::new();
         for event in ready {
             let fd = event.key as RawFd;
             let Some(waiters) = self.entries.get_mut(&fd) else { continue };
@@ -135,5 +152,66 @@ impl Descriptors {
             }
         }
         claims
+    }
+}
+
+/// Waits until `fd` is ready, at most until `deadline` (nanoseconds of the clock); false: it is not.
+///
+/// # Errors
+///
+/// The kernel's: it is not open, or cannot be watched.
+pub(crate) fn wait_ready(fd: RawFd, interest: Interest, deadline: u64) -> Result<bool, Errno> {
+    let readable = interest == Interest::Readable;
+    loop {
+        if block_until_ready(fd, readable, Some(0))? {
+            return Ok(true);
+        }
+        if deadline != FOREVER && clock::now() >= deadline {
+            return Ok(false);
+        }
+        let Some(me) = current_waiter() else {
+            return block_until_ready(fd, readable, (deadline != FOREVER).then_some(deadline));
+        };
+        let reason = if readable { WaitReason::Readable } else { WaitReason::Writable };
+        let wait = Wait::begin_for(reason, fd as usize);
+        let scheduled = me.is_scheduled();
+        let registered = match (scheduled, current_worker()) {
+            (true, Some(worker)) => worker.descriptors.borrow_mut().register(fd, interest, &wait),
+            _ => watcher::register(fd, interest, &wait),
+        };
+        match registered {
+            Ok(true) => {}
+            other => {
+                // Registered nowhere, so nobody can have claimed it.
+                let retracted = wait.retract();
+                debug_assert!(retracted.is_ok(), "a wait that nobody knows of was claimed");
+                return other.map(|_| true);
+            }
+        }
+        let guard = Withdraw { fd, slot: wait.slot(), generation: wait.generation(), scheduled };
+        // A report has taken the wait out of the table; anything else leaves that to the guard.
+        if timer::park_deadline(wait, deadline) != Outcome::TimedOut {
+            core::mem::forget(guard);
+        }
+    }
+}
+
+/// Takes a wait that ended by its deadline, or by unwinding, out of the table.
+struct Withdraw {
+    fd: RawFd,
+    slot: SlotRef,
+    generation: u32,
+    scheduled: bool,
+}
+
+impl Drop for Withdraw {
+    fn drop(&mut self) {
+        let Withdraw { fd, slot, generation, scheduled } = *self;
+        match current_worker() {
+            Some(worker) if scheduled => {
+                worker.descriptors.borrow_mut().withdraw(fd, slot, generation);
+            }
+            _ => watcher::withdraw(fd, slot, generation),
+        }
     }
 }

@@ -26,6 +26,8 @@ mod spawn;
 #[cfg(not(loom))]
 pub(crate) mod start;
 #[cfg(not(loom))]
+mod watcher;
+#[cfg(not(loom))]
 mod worker;
 
 #[cfg(not(loom))]

@@ -32,8 +32,8 @@ use crate::timer::Timers;
 /// Rounds between two looks at the injector while there is local work.
 const INJECTOR_INTERVAL: u32 = 31;
 
-/// Rounds between two looks at file descriptors while there is work.
-const POLL_INTERVAL: u32 = 16;
+/// Nanoseconds between two looks at file descriptors while there is work, in whole rounds.
+const POLL_INTERVAL: u64 = 50_000;
 
 /// Times that a worker without work looks at the others before it sleeps, if somebody else is up
 /// and may produce some: a few microseconds, less than a sleep and a wake-up cost.
@@ -51,6 +51,7 @@ pub(crate) struct Worker {
     deque: Deque<JobRef>,
     pub(super) timers: Timers,
     pub(super) descriptors: RefCell<Descriptors>,
+    polled_at: Cell<u64>,
     tick: Cell<u32>,
     searching: Cell<bool>,
     random: Cell<u64>,
@@ -86,6 +87,7 @@ impl Worker {
             deque,
             timers: Timers::new(),
             descriptors: RefCell::new(Descriptors::new()),
+            polled_at: Cell::new(0),
             tick: Cell::new(0),
             searching: Cell::new(false),
             naps: Cell::new(0),
@@ -124,8 +126,12 @@ impl Worker {
         if !self.timers.is_empty() {
             self.timers.advance(clock::now());
         }
-        if tick.is_multiple_of(POLL_INTERVAL) {
-            self.poll(Some(0));
+        if self.descriptors.borrow().is_active() {
+            let now = clock::now();
+            if now.saturating_sub(self.polled_at.get()) >= POLL_INTERVAL {
+                self.polled_at.set(now);
+                self.poll(Some(0));
+            }
         }
         let mut worked = false;
         if let Some(ready) = core.pop() {

@@ -24,6 +24,7 @@ pub(crate) mod memory;
 pub(crate) mod poller;
 pub(crate) mod proc_dir;
 pub(crate) mod signal;
+pub(crate) mod transfer;
 
 /// An error number of the kernel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -104,9 +104,10 @@ impl Poller {
         readable: bool,
         writable: bool,
     ) -> Result<(), Errno> {
-        let mut events = libc::EPOLLONESHOT | libc::EPOLLRDHUP;
+        let mut events = libc::EPOLLONESHOT;
         if readable {
-            events |= libc::EPOLLIN;
+            // Half an end is news for readers only: a writer would be told for ever.
+            events |= libc::EPOLLIN | libc::EPOLLRDHUP;
         }
         if writable {
             events |= libc::EPOLLOUT;
@@ -164,8 +165,8 @@ impl Poller {
     }
 }
 
-/// Blocks the calling thread until a descriptor is ready or `timeout` nanoseconds have passed
-/// (`None`: for ever); false: they have.
+/// Blocks the calling thread until a descriptor is ready or `deadline` (nanoseconds of the clock;
+/// `None`: never) has come; false: it has. With the deadline 0 it does not block.
 ///
 /// # Errors
 ///
@@ -195,28 +196,6 @@ pub(crate) fn block_until_ready(
             _ => return Err(Errno::last()),
         }
     }
-}
-
-/// Reads into `buffer` once.
-///
-/// # Errors
-///
-/// The kernel's, `EAGAIN` included.
-pub(crate) fn read(fd: RawFd, buffer: &mut [u8]) -> Result<usize, Errno> {
-    // SAFETY: the buffer is writable for its length.
-    let count = unsafe { libc::read(fd, buffer.as_mut_ptr().cast(), buffer.len()) };
-    usize::try_from(count).map_err(|_| Errno::last())
-}
-
-/// Writes from `buffer` once.
-///
-/// # Errors
-///
-/// The kernel's, `EAGAIN` included.
-pub(crate) fn write(fd: RawFd, buffer: &[u8]) -> Result<usize, Errno> {
-    // SAFETY: the buffer is readable for its length.
-    let count = unsafe { libc::write(fd, buffer.as_ptr().cast(), buffer.len()) };
-    usize::try_from(count).map_err(|_| Errno::last())
 }
 
 /// Makes timed sleeps of the calling thread end as close to their time as the kernel can.
