@@ -53,6 +53,10 @@ mod cpu {
 use cpu::{NEAREST, UP, round_up, rounding};
 
 fn rounds_up() -> bool {
+    // Memcheck keeps the control words but computes in the default rounding.
+    if cfg!(kcoro_valgrind) {
+        return rounding() == UP;
+    }
     black_box(1.0f64) + black_box(1e-30) > 1.0
 }
 
