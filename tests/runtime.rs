@@ -351,3 +351,27 @@ fn a_runtime_may_be_dropped_by_its_own_coroutine() {
     tx.send(rt).unwrap();
     finished.recv().unwrap();
 }
+
+#[test]
+fn timed_waits_of_coroutines_use_their_workers_wheel() {
+    let _dog = watchdog("timed_waits");
+    let rt = Runtime::builder().workers(2).build().unwrap();
+    rt.run(|| {
+        let (tx, rx) = kcoro::channel::bounded::<u32>(1);
+        for i in 0..1000 {
+            let start = Instant::now();
+            if i % 50 == 0 {
+                assert!(rx.recv_timeout(Duration::from_millis(1)).is_err());
+                assert!(start.elapsed() >= Duration::from_millis(1));
+            }
+            tx.send_timeout(i, Duration::from_secs(3600)).unwrap();
+            assert_eq!(rx.recv_timeout(Duration::MAX).unwrap(), i);
+        }
+        let late = kcoro::spawn(move || {
+            kcoro::sleep(Duration::from_millis(3));
+            tx.send(7).unwrap();
+        });
+        assert_eq!(rx.recv_timeout(Duration::from_secs(3600)).unwrap(), 7);
+        late.join().unwrap();
+    });
+}

@@ -37,6 +37,7 @@ impl Threads {
     /// Makes the shared part and starts a thread for every worker but, with `own`, the first.
     pub(crate) fn start(config: Config, own: bool) -> Result<Threads, BuildError> {
         let _ = membarrier::available();
+        crate::token::set_clock(&crate::timer::CLOCK);
         let mut deques: Vec<_> = (0..config.workers).map(|_| Deque::new_fifo()).collect();
         let remotes = deques.iter().map(|d| Arc::new(Remote::new(d.stealer()))).collect();
         let shared = Arc::new(Shared {

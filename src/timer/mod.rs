@@ -12,5 +12,5 @@ mod wheel;
 mod tests;
 
 #[cfg(not(loom))]
-pub(crate) use timers::{Armed, Timers, arm, deadline, park_deadline};
+pub(crate) use timers::{CLOCK, Timers, deadline, park_deadline};
 pub(crate) use wheel::{FOREVER, Progress, TimerKey, Wheel};

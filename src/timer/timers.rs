@@ -17,7 +17,7 @@ use core::cell::RefCell;
 use super::wheel::{FOREVER, TimerKey, Wheel};
 use crate::coroutine::core;
 use crate::sys::clock;
-use crate::token::{Claim, Outcome, Ticket, Wait};
+use crate::token::{Claim, Clock, Outcome, SlotRef, Ticket, Wait};
 use std::time::Instant;
 
 /// Timers that fire in one go before the worker looks at its other work.
@@ -68,48 +68,57 @@ impl Timers {
     }
 }
 
-/// An armed timer; dropping it disarms.
-#[derive(Debug)]
-#[must_use = "dropping it disarms the timer"]
-pub(crate) struct Armed {
-    timers: *const Timers,
-    key: Option<TimerKey>,
+/// The clock of the ticket layer: deadlines of coroutines go to their own worker's wheel.
+pub(crate) static CLOCK: Clock = Clock { arm, disarm };
+
+/// The key of a deadline that never comes.
+const NEVER: u64 = u64::MAX;
+
+#[inline]
+fn arm(slot: SlotRef, generation: u32, at: Instant) -> Option<u64> {
+    arm_at(slot, generation, clock::from_instant(at))
 }
+
+#[inline]
+fn arm_at(slot: SlotRef, generation: u32, deadline: u64) -> Option<u64> {
+    let timers = Timers::here()?;
+    if deadline == FOREVER {
+        return Some(NEVER);
+    }
+    let payload = slot.ticket(generation).into_raw();
+    let key = timers.wheel.borrow_mut().insert(deadline, payload);
+    Some(key.map_or(NEVER, TimerKey::into_raw))
+}
+
+#[inline]
+fn disarm(key: u64) {
+    if key != NEVER
+        && let Some(timers) = Timers::here()
+    {
+        // A key of another worker's wheel cannot come here: coroutines stay on their worker.
+        timers.wheel.borrow_mut().cancel(TimerKey::from_raw(key));
+    }
+}
+
+/// A timer that is disarmed when it goes out of scope.
+struct Armed(u64);
 
 impl Drop for Armed {
     #[inline]
     fn drop(&mut self) {
-        if let Some(key) = self.key {
-            // SAFETY: armed on this thread's worker, which outlives its coroutines' frames.
-            unsafe { (*self.timers).wheel.borrow_mut().cancel(key) };
-        }
+        disarm(self.0);
     }
 }
 
-/// Arms a timer that ends `wait` at `deadline` (monotonic nanoseconds), on the worker of this
-/// thread; `None` if the thread is not a worker's.
-#[inline]
-pub(crate) fn arm(wait: &Wait, deadline: u64) -> Option<Armed> {
-    let timers = Timers::here()?;
-    let key = if deadline == FOREVER {
-        None
-    } else {
-        timers.wheel.borrow_mut().insert(deadline, wait.ticket().into_raw())
-    };
-    Some(Armed { timers, key })
-}
-
-/// Parks until somebody ends the wait, or ends it with [`Outcome::TimedOut`] at `deadline`.
-///
-/// Coroutines of a worker use its wheel, everybody else the clock of the ticket layer.
+/// Parks until somebody ends the wait, or ends it with [`Outcome::TimedOut`] at `deadline`
+/// (monotonic nanoseconds, rounded by nobody).
 #[inline]
 pub(crate) fn park_deadline(wait: Wait, deadline: u64) -> Outcome {
     if wait.is_coroutine()
-        && let Some(armed) = arm(&wait, deadline)
+        && let Some(key) = arm_at(wait.slot(), wait.generation(), deadline)
     {
-        let outcome = wait.park();
-        drop(armed);
-        return outcome;
+        let _armed = Armed(key);
+        return wait.park();
     }
     match clock::to_instant(deadline) {
         Some(at) => wait.park_deadline(at),
@@ -117,7 +126,7 @@ pub(crate) fn park_deadline(wait: Wait, deadline: u64) -> Outcome {
     }
 }
 
-/// The deadline `at`, for [`arm`] and [`park_deadline`].
+/// The deadline `at`, for [`park_deadline`].
 pub(crate) fn deadline(at: Instant) -> u64 {
     clock::from_instant(at)
 }

@@ -62,6 +62,18 @@ pub(crate) struct TimerKey {
     generation: u32,
 }
 
+impl TimerKey {
+    /// The key as one number, for a trip through layers that do not know it.
+    pub(crate) fn into_raw(self) -> u64 {
+        u64::from(self.index) << 32 | u64::from(self.generation)
+    }
+
+    /// The key of that number. Any number is safe: one that names no timer is stale.
+    pub(crate) fn from_raw(raw: u64) -> TimerKey {
+        TimerKey { index: (raw >> 32) as u32, generation: raw as u32 }
+    }
+}
+
 /// Whether a bounded [`Wheel::advance_some`] came to its end.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

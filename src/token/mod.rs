@@ -91,7 +91,7 @@ pub(crate) use state::Outcome;
 pub(crate) use {
     future::AsyncWait,
     kernel::Chore,
-    party::set_clock,
+    party::{Clock, set_clock},
     ticket::end_at,
     wait::{Claim, SlotRef, Wait},
 };

@@ -19,27 +19,47 @@ use crate::coroutine::{self, ControlRef, WaitReason};
 use std::sync::OnceLock;
 use std::time::Instant;
 
-/// Serves the deadline of a coroutine's wait: claims the slot with `TimedOut` when it has passed.
-/// `false`: not by me; the kernel's thread shall do it.
-pub(crate) type Clock = fn(SlotRef, u32, Instant) -> bool;
+/// Who serves the deadlines of coroutines' waits, where there is somebody nearer than the kernel's
+/// thread.
+#[derive(Debug)]
+pub(crate) struct Clock {
+    /// Has the slot claimed with `TimedOut` when the instant has passed; returns a key to disarm
+    /// that with, on the same thread. `None`: not by me here; the kernel's thread shall do it.
+    pub(crate) arm: fn(SlotRef, u32, Instant) -> Option<u64>,
+    /// Forgets what `arm` returned.
+    pub(crate) disarm: fn(u64),
+}
 
-static CLOCK: OnceLock<Clock> = OnceLock::new();
+static CLOCK: OnceLock<&'static Clock> = OnceLock::new();
 
 /// Names who serves the deadlines of coroutines; the first call counts.
-pub(crate) fn set_clock(clock: Clock) {
+pub(crate) fn set_clock(clock: &'static Clock) {
     let _ = CLOCK.set(clock);
 }
 
-/// Has the wait ended at `deadline`; the result is kept until the wait is over.
-pub(super) fn arm_deadline(
-    slot: SlotRef,
-    generation: u32,
-    at: Instant,
-) -> Option<kernel::KernelGuard> {
-    if CLOCK.get().is_some_and(|clock| clock(slot, generation, at)) {
-        return None;
+/// A deadline under way; dropped, it is forgotten.
+pub(super) enum Served {
+    Near(&'static Clock, u64),
+    Kernel { _guard: kernel::KernelGuard },
+}
+
+impl Drop for Served {
+    #[inline]
+    fn drop(&mut self) {
+        if let Served::Near(clock, key) = self {
+            (clock.disarm)(*key);
+        }
     }
-    Some(kernel::end_at(slot, generation, at))
+}
+
+/// Has the wait ended at `deadline`; the result is kept until the wait is over.
+pub(super) fn arm_deadline(slot: SlotRef, generation: u32, at: Instant) -> Served {
+    if let Some(clock) = CLOCK.get()
+        && let Some(key) = (clock.arm)(slot, generation, at)
+    {
+        return Served::Near(clock, key);
+    }
+    Served::Kernel { _guard: kernel::end_at(slot, generation, at) }
 }
 
 /// The slot of the running coroutine, allocated if it has none; `None` on a plain thread, and while

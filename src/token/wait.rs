@@ -223,6 +223,12 @@ pub(crate) struct SlotRef {
 }
 
 impl SlotRef {
+    /// The slot and one of its waits in one number, which [`Ticket::from_raw`] and the timers take.
+    #[inline]
+    pub(crate) fn ticket(self, generation: u32) -> Ticket {
+        Ticket::new(self.slot.index(), generation)
+    }
+
     pub(super) fn new(slot: &'static Slot) -> SlotRef {
         SlotRef { slot }
     }
