@@ -1,6 +1,8 @@
-//! Shared pieces of the labs: time in cycles, memory of the process, rings of bare contexts.
+//! Shared pieces of the labs: time in cycles, memory of the process, rings of bare contexts, and the
+//! driver of the comparisons.
 
 pub mod ring;
+pub mod versus;
 
 use std::time::Instant;
 

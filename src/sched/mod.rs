@@ -6,8 +6,6 @@
 
 mod completion;
 #[cfg(not(loom))]
-pub(crate) mod enter;
-#[cfg(not(loom))]
 mod fork;
 mod inbox;
 #[cfg(not(loom))]
@@ -16,8 +14,6 @@ pub(crate) mod io;
 mod job;
 #[cfg(not(loom))]
 mod join;
-#[cfg(not(loom))]
-mod join_future;
 mod parker;
 #[cfg(not(loom))]
 mod report;
