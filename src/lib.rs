@@ -21,6 +21,8 @@ pub mod channel;
 #[allow(dead_code, unused_imports, reason = "the layers above land one by one")]
 pub mod coroutine;
 pub mod error;
+#[cfg_attr(loom, allow(dead_code, reason = "only its pure file is built under loom"))]
+mod future;
 #[cfg(not(loom))]
 pub mod io;
 #[cfg(not(loom))]
@@ -52,6 +54,8 @@ pub mod time;
 
 #[cfg(not(loom))]
 pub use coroutine::{CoroutineRef, Unparker, current, park, unparker, yield_now};
+#[cfg(not(loom))]
+pub use future::block_on;
 #[cfg(not(loom))]
 pub use runtime::{Runtime, run};
 #[cfg(not(loom))]

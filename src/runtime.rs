@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::{BuildError, SpawnError};
+use crate::future::block_on;
+use crate::sched::enter::enter;
 use crate::sched::shared::{Config, PanicHook};
 use crate::sched::start::Threads;
 pub use crate::sched::{Aborted, PanicReport, RuntimeMetrics, ShutdownReport, StuckCoroutine};
@@ -189,6 +191,26 @@ impl Runtime {
             Ok(value) => value,
             Err(payload) => resume_unwind(payload),
         }
+    }
+
+    /// Runs `future` to its end on the calling thread or coroutine, as [`kcoro::block_on`] does.
+    ///
+    /// On a plain thread the runtime is entered meanwhile: [`kcoro::spawn`] in the future spawns
+    /// here. A coroutine keeps spawning on its own runtime.
+    ///
+    /// [`kcoro::block_on`]: crate::block_on
+    /// [`kcoro::spawn`]: crate::spawn
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let rt = kcoro::Runtime::new()?;
+    /// let sum = rt.block_on(async { kcoro::spawn(|| 20).await.unwrap() + 1 });
+    /// assert_eq!(sum, 21);
+    /// # Ok::<(), kcoro::error::BuildError>(())
+    /// ```
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        enter(&self.threads().shared, || block_on(future))
     }
 
     /// What the workers have done so far.

@@ -31,6 +31,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("channel", 7),
     ("sync", 7),
     ("time", 8),
+    ("future", 8),
     ("io", 8),
     ("scope", 8),
     ("observe", 8),
@@ -62,6 +63,8 @@ const UNSAFE_FENCE: &[&str] = &[
     "src/token/party",
     // The worker's pointers to what its thread owns, and the type-erased job.
     "src/timer/timers",
+    // The pointer to the runtime that a thread has entered.
+    "src/sched/enter",
     "src/sched/fork",
     "src/sched/job",
     "src/sched/join",

@@ -83,6 +83,8 @@ pub(crate) struct Core {
     pub(crate) worker: Cell<*const ()>,
     /// The timers of this thread, for the timer layer; null where there are none.
     pub(crate) timers: Cell<*const ()>,
+    /// The runtime that was entered on this thread, for the scheduler; null elsewhere.
+    pub(crate) entered: Cell<*const ()>,
 }
 
 impl core::fmt::Debug for Core {
@@ -116,6 +118,7 @@ impl Core {
             has_jobs: Cell::new(false),
             worker: Cell::new(core::ptr::null()),
             timers: Cell::new(core::ptr::null()),
+            entered: Cell::new(core::ptr::null()),
         }
     }
 

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use super::job::{JobHandle, JobResult};
 use crate::coroutine::{WaitReason, current_waiter};
 use crate::timer;
-use crate::token::{Outcome, Wait};
+use crate::token::{AsyncWait, Outcome, Wait};
 
 /// A spawned coroutine, to be joined. Dropping it detaches the coroutine.
 ///
@@ -33,6 +33,8 @@ use crate::token::{Outcome, Wait};
 #[must_use = "dropping the handle detaches the coroutine; join it or call `detach`"]
 pub struct JoinHandle<T> {
     job: Option<JobHandle<T>>,
+    /// The wait of a handle that is polled as a future.
+    pub(super) polling: Option<Box<AsyncWait>>,
 }
 
 // SAFETY: a handle moves the coroutine's result to whoever joins, hence `T: Send`; everything else
@@ -46,7 +48,7 @@ impl<T> Unpin for JoinHandle<T> {}
 
 impl<T> JoinHandle<T> {
     pub(super) fn new(job: JobHandle<T>) -> JoinHandle<T> {
-        JoinHandle { job: Some(job) }
+        JoinHandle { job: Some(job), polling: None }
     }
 
     fn job(&self) -> &JobHandle<T> {
@@ -64,7 +66,7 @@ impl<T> JoinHandle<T> {
     #[inline]
     pub fn join(mut self) -> JobResult<T> {
         self.wait(None);
-        self.job.take().expect("not polled to its end").take()
+        self.take()
     }
 
     /// Waits until the coroutine has ended, at most for `timeout`.
@@ -74,16 +76,37 @@ impl<T> JoinHandle<T> {
     /// The handle, if it has not ended by then.
     pub fn join_timeout(mut self, timeout: Duration) -> Result<JobResult<T>, JoinHandle<T>> {
         let deadline = Instant::now().checked_add(timeout);
-        if self.wait(deadline.map(timer::deadline)) {
-            Ok(self.job.take().expect("not polled to its end").take())
-        } else {
-            Err(self)
+        if self.wait(deadline.map(timer::deadline)) { Ok(self.take()) } else { Err(self) }
+    }
+
+    /// Takes the result of a job that is done.
+    #[inline]
+    pub(super) fn take(&mut self) -> JobResult<T> {
+        self.job.take().expect("not polled to its end").take()
+    }
+
+    /// Announces a future's wait; false: the result is there.
+    pub(super) fn register(&self, wait: &AsyncWait) -> bool {
+        let header = self.job().header();
+        // SAFETY: the cell is the joiner's until `register` succeeds.
+        unsafe { *header.waiter.get() = Some((wait.slot(), wait.generation())) };
+        header.completion.register()
+    }
+
+    /// Takes the registration of a future back.
+    #[cold]
+    fn stop_polling(&mut self) {
+        if let (Some(_wait), Some(job)) = (self.polling.take(), &self.job) {
+            job.withdraw();
         }
     }
 
     /// True: it is done. False: the deadline has passed.
     #[inline]
     fn wait(&mut self, deadline: Option<u64>) -> bool {
+        if self.polling.is_some() {
+            self.stop_polling();
+        }
         self.job().header().completion.is_done() || self.job().wait(deadline)
     }
 
@@ -108,6 +131,15 @@ impl<T> JoinHandle<T> {
     /// Lets the coroutine go on by itself; its result is dropped, and a panic goes to the runtime's
     /// hook.
     pub fn detach(self) {}
+}
+
+impl<T> Drop for JoinHandle<T> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.polling.is_some() {
+            self.stop_polling();
+        }
+    }
 }
 
 impl<T> JobHandle<T> {

@@ -6,6 +6,8 @@
 
 mod completion;
 #[cfg(not(loom))]
+pub(crate) mod enter;
+#[cfg(not(loom))]
 mod fork;
 mod inbox;
 #[cfg(not(loom))]
@@ -14,6 +16,8 @@ pub(crate) mod io;
 mod job;
 #[cfg(not(loom))]
 mod join;
+#[cfg(not(loom))]
+mod join_future;
 mod parker;
 #[cfg(not(loom))]
 mod report;

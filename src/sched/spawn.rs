@@ -7,6 +7,7 @@
 use core::panic::Location;
 use std::sync::Arc;
 
+use super::enter::with_entered;
 use super::job::{Description, Job};
 use super::join::{JoinHandle, LocalJoinHandle};
 use super::shared::Shared;
@@ -16,7 +17,8 @@ use crate::error::SpawnError;
 use crate::prim::Ordering;
 use crate::stack::StackSize;
 
-/// Spawns `f` as a coroutine of the running coroutine's runtime.
+/// Spawns `f` as a coroutine of the running coroutine's runtime, or on a plain thread of the one
+/// whose [`block_on`](crate::Runtime::block_on) runs there.
 ///
 /// The closure may be started by any worker; from its first instruction on it stays there, so
 /// nothing in it ever changes threads, and the call is safe although `f` may hold what is not
@@ -46,7 +48,7 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    let Some(worker) = current_worker() else { no_runtime("kcoro::spawn") };
+    let Some(worker) = current_worker() else { return spawn_entered(f) };
     let description = describe(None, worker.shared.config.stack_size, Location::caller());
     let (job, handle) = Job::make(description, f);
     worker.spawn(job);
@@ -81,6 +83,22 @@ where
     let (job, handle) = Job::make(description, f);
     worker.spawn_pinned(job);
     LocalJoinHandle::new(JoinHandle::new(handle))
+}
+
+/// `spawn` on a thread that is not a worker.
+#[cold]
+#[track_caller]
+fn spawn_entered<F, T>(f: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let location = Location::caller();
+    with_entered(|shared| {
+        let description = describe(None, shared?.config.stack_size, location);
+        Some(submit(shared?, description, f))
+    })
+    .unwrap_or_else(|| no_runtime("kcoro::spawn"))
 }
 
 #[cold]
@@ -184,8 +202,12 @@ impl Builder {
         T: Send + 'static,
     {
         let location = Location::caller();
-        let worker = current_worker().ok_or(SpawnError::NoRuntime)?;
-        self.submit_to(&worker.shared, location, f)
+        match current_worker() {
+            Some(worker) => self.submit_to(&worker.shared, location, f),
+            None => with_entered(|shared| {
+                self.submit_to(shared.ok_or(SpawnError::NoRuntime)?, location, f)
+            }),
+        }
     }
 
     /// Spawns `f` as a coroutine of this very worker.
