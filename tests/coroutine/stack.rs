@@ -54,7 +54,7 @@ fn deep_recursion() {
     }
     let depth = 2_000;
     let mut diver = Coroutine::<u64, u64, u64>::builder()
-        .stack_size(2 << 20)
+        .stack_size(8 << 20)
         .build(move |y, _| dive(y, depth) + dive(y, depth))
         .unwrap();
     assert_eq!(diver.resume(0), CoroutineState::Yielded(0));
@@ -63,7 +63,7 @@ fn deep_recursion() {
     assert_eq!(diver.resume(6), CoroutineState::Complete(11 + depth * (depth + 1)));
     // Unwound from the depth.
     let mut diver = Coroutine::<u64, u64, u64>::builder()
-        .stack_size(2 << 20)
+        .stack_size(8 << 20)
         .build(move |y, _| dive(y, depth))
         .unwrap();
     diver.resume(0);
