@@ -7,7 +7,7 @@
 //! them are told, and each looks for itself.
 //!
 //! Files and block devices count as always ready. Reading one may wait for the medium and keeps the
-//! worker that long.
+//! worker that long; [`blocking`](crate::blocking) takes such reads off it.
 //!
 //! The borrow keeps a descriptor open while a call waits for it. Where unsafe code closes it all the
 //! same, the kernel says nothing, and the call returns at its deadline, or when the number has been

@@ -59,7 +59,7 @@ pub use future::block_on;
 #[cfg(not(loom))]
 pub use runtime::{Runtime, run};
 #[cfg(not(loom))]
-pub use sched::{Builder, JoinHandle, LocalJoinHandle, join, spawn, spawn_local};
+pub use sched::{Builder, JoinHandle, LocalJoinHandle, blocking, join, spawn, spawn_local};
 #[cfg(not(loom))]
 pub use services::monster;
 #[cfg(not(loom))]

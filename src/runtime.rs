@@ -7,10 +7,13 @@ use std::time::{Duration, Instant};
 
 use crate::error::{BuildError, SpawnError};
 use crate::future::block_on;
+use crate::sched::blocking::DEFAULT_LIMIT;
 use crate::sched::enter::enter;
 use crate::sched::shared::{Config, PanicHook};
 use crate::sched::start::Threads;
-pub use crate::sched::{Aborted, PanicReport, RuntimeMetrics, ShutdownReport, StuckCoroutine};
+pub use crate::sched::{
+    Aborted, PanicReport, RuntimeMetrics, ShutdownReport, StuckCall, StuckCoroutine,
+};
 use crate::sched::{Builder as CoroutineBuilder, JoinHandle, current_worker};
 use crate::stack::StackSize;
 use crate::sys::cpu;
@@ -39,6 +42,7 @@ pub struct Builder {
     workers: Option<usize>,
     stack_size: Option<usize>,
     panic_hook: Option<Arc<PanicHook>>,
+    blocking_threads: Option<usize>,
 }
 
 impl fmt::Debug for Builder {
@@ -48,6 +52,7 @@ impl fmt::Debug for Builder {
             .field("workers", &self.workers)
             .field("stack_size", &self.stack_size)
             .field("panic_hook", &self.panic_hook.is_some())
+            .field("blocking_threads", &self.blocking_threads)
             .finish()
     }
 }
@@ -84,6 +89,14 @@ impl Builder {
         self
     }
 
+    /// Sets how many threads may run [`blocking`](crate::blocking) calls at a time, at least one;
+    /// further calls queue. They start when they are needed and end after some idle seconds.
+    /// Default: 512.
+    pub fn blocking_threads(mut self, max: usize) -> Builder {
+        self.blocking_threads = Some(max);
+        self
+    }
+
     /// Starts the runtime.
     ///
     /// # Errors
@@ -110,6 +123,7 @@ impl Builder {
             workers,
             stack_size,
             panic_hook: self.panic_hook,
+            blocking_threads: self.blocking_threads.unwrap_or(DEFAULT_LIMIT).max(1),
         })
     }
 }
@@ -241,7 +255,8 @@ impl Runtime {
     /// gives way, and the report cannot name what is stuck.
     ///
     /// A coroutine that neither ends nor parks keeps its worker, and this call, waiting: nothing
-    /// can stop a thread from outside.
+    /// can stop a thread from outside. Threads of [`blocking`](crate::blocking) calls are left
+    /// behind at the deadline, and the report names the calls.
     #[must_use = "the report says what was stuck"]
     pub fn shutdown(mut self, deadline: Duration) -> ShutdownReport {
         self.end(deadline)
@@ -253,8 +268,9 @@ impl Runtime {
         if threads.is_inside() {
             return threads.stop_from_inside();
         }
-        threads.drain(Instant::now().checked_add(deadline));
-        threads.stop()
+        let deadline = Instant::now().checked_add(deadline);
+        threads.drain(deadline);
+        threads.stop(deadline)
     }
 }
 
@@ -306,7 +322,7 @@ pub fn run<T>(f: impl FnOnce() -> T) -> T {
         Err(error) => panic!("cannot start a runtime: {error}"),
     };
     let result = threads.run_here(f);
-    threads.stop();
+    threads.stop(Instant::now().checked_add(DROP_DEADLINE));
     match result {
         Ok(value) => value,
         Err(payload) => resume_unwind(payload),

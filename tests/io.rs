@@ -12,24 +12,8 @@ use std::time::{Duration, Instant};
 use kcoro::coroutine::{State, Task};
 use kcoro::{Runtime, io};
 
-fn watchdog(name: &'static str) -> impl Drop {
-    struct Stop(std::sync::mpsc::Sender<()>);
-    impl Drop for Stop {
-        fn drop(&mut self) {
-            let _ = self.0.send(());
-        }
-    }
-    let (tx, rx) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        if rx.recv_timeout(Duration::from_secs(120))
-            == Err(std::sync::mpsc::RecvTimeoutError::Timeout)
-        {
-            eprintln!("{name} hangs");
-            std::process::abort();
-        }
-    });
-    Stop(tx)
-}
+mod watchdog;
+use watchdog::watchdog;
 
 fn runtime(workers: usize) -> Runtime {
     Runtime::builder().workers(workers).build().unwrap()

@@ -4,6 +4,8 @@
 //! take. Once started it has a stack and stays where it is. README.md in this folder draws the life
 //! of a coroutine through the queues and proves the sleep protocol.
 
+#[cfg(not(loom))]
+pub(crate) mod blocking;
 mod completion;
 #[cfg(not(loom))]
 pub(crate) mod enter;
@@ -35,11 +37,13 @@ mod watcher;
 mod worker;
 
 #[cfg(not(loom))]
+pub use blocking::blocking;
+#[cfg(not(loom))]
 pub use fork::join;
 #[cfg(not(loom))]
 pub use join::{JoinHandle, LocalJoinHandle};
 #[cfg(not(loom))]
-pub use report::{RuntimeMetrics, ShutdownReport, StuckCoroutine};
+pub use report::{RuntimeMetrics, ShutdownReport, StuckCall, StuckCoroutine};
 #[cfg(not(loom))]
 pub use shared::{Aborted, PanicReport};
 #[cfg(not(loom))]

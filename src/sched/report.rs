@@ -51,6 +51,22 @@ impl fmt::Display for StuckCoroutine {
     }
 }
 
+/// A call on a thread that may block ([`blocking`](crate::blocking)) that did not end in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StuckCall {
+    /// The number of the coroutine that made the call.
+    pub coroutine: u64,
+    /// Where it made the call.
+    pub called_at: &'static Location<'static>,
+}
+
+impl fmt::Display for StuckCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "blocking call of coroutine {} at {}", self.coroutine, self.called_at)
+    }
+}
+
 /// How a shutdown went.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -61,13 +77,20 @@ pub struct ShutdownReport {
     pub never_started: u64,
     /// Coroutines that were still there at the deadline.
     pub stuck: Vec<StuckCoroutine>,
+    /// Blocking calls that no thread had taken up at the deadline; their closures were dropped.
+    pub calls_never_started: Vec<StuckCall>,
+    /// Blocking calls that were running at the deadline. Each keeps its thread until it returns.
+    pub calls_running: Vec<StuckCall>,
 }
 
 impl ShutdownReport {
     /// Whether everything had ended by itself.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.stuck.is_empty() && self.never_started == 0
+        self.stuck.is_empty()
+            && self.never_started == 0
+            && self.calls_never_started.is_empty()
+            && self.calls_running.is_empty()
     }
 }
 
@@ -82,6 +105,12 @@ impl fmt::Display for ShutdownReport {
         )?;
         for stuck in &self.stuck {
             write!(f, "\n  {stuck}")?;
+        }
+        for call in &self.calls_never_started {
+            write!(f, "\n  {call}: never started")?;
+        }
+        for call in &self.calls_running {
+            write!(f, "\n  {call}: still running")?;
         }
         Ok(())
     }
@@ -105,4 +134,14 @@ pub struct RuntimeMetrics {
     pub sleeps: u64,
     /// Panics of coroutines whose handle was dropped.
     pub detached_panics: u64,
+    /// Threads for blocking calls that exist now.
+    pub blocking_threads: usize,
+    /// Those of them that wait for a call.
+    pub blocking_idle: usize,
+    /// The most of them that there were at a time.
+    pub blocking_peak: usize,
+    /// Blocking calls that wait for a thread.
+    pub blocking_queued: usize,
+    /// Blocking calls made.
+    pub blocking_calls: u64,
 }

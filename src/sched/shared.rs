@@ -16,6 +16,7 @@ use crossbeam_deque::{Injector, Stealer};
 use std::any::Any;
 use std::sync::Arc;
 
+use super::blocking::Pool;
 use super::inbox::{Inbox, Linked};
 use super::job::JobRef;
 use super::parker::{NOTIFIED, SUMMONED, Sleep};
@@ -60,6 +61,8 @@ pub(crate) struct Config {
     pub(crate) workers: usize,
     pub(crate) stack_size: StackSize,
     pub(crate) panic_hook: Option<Arc<PanicHook>>,
+    /// Threads that the pool for blocking calls may have.
+    pub(crate) blocking_threads: usize,
 }
 
 impl core::fmt::Debug for Config {
@@ -121,6 +124,7 @@ pub(crate) struct Shared {
     pub(super) draining: AtomicBool,
     pub(super) drained: (Mutex<()>, crate::prim::Condvar),
     pub(super) stuck: Mutex<Vec<StuckCoroutine>>,
+    pub(super) pool: Arc<Pool>,
 }
 
 impl Remote {

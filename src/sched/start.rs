@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle as ThreadHandle;
 use std::time::Instant;
 
+use super::blocking::Pool;
 use super::job::{Job, JobRef};
 use super::join::JoinHandle;
 use super::report::{RuntimeMetrics, ShutdownReport};
@@ -40,8 +41,10 @@ impl Threads {
         crate::token::set_clock(&crate::timer::CLOCK);
         let mut deques: Vec<_> = (0..config.workers).map(|_| Deque::new_fifo()).collect();
         let remotes = deques.iter().map(|d| Arc::new(Remote::new(d.stealer()))).collect();
+        let pool = Pool::new(Arc::clone(&config.name), config.blocking_threads);
         let shared = Arc::new(Shared {
             config,
+            pool,
             remotes,
             injector: Injector::new(),
             sleepers: AtomicUsize::new(0),
@@ -67,7 +70,7 @@ impl Threads {
             match thread {
                 Ok(handle) => threads.handles.push(handle),
                 Err(error) => {
-                    threads.stop();
+                    threads.stop(None);
                     return Err(BuildError::Thread(error));
                 }
             }
@@ -131,8 +134,9 @@ impl Threads {
         self.shared.wake_all();
     }
 
-    /// Ends what is left, joins the threads and says how it went.
-    pub(crate) fn stop(&mut self) -> ShutdownReport {
+    /// Ends what is left, joins the threads and says how it went. Blocking calls that run have time
+    /// until `deadline`.
+    pub(crate) fn stop(&mut self, deadline: Option<Instant>) -> ShutdownReport {
         self.begin_stop();
         for handle in self.handles.drain(..) {
             // A worker's loop does not panic; if it did, its runtime is gone all the same.
@@ -150,10 +154,13 @@ impl Threads {
                 shared.never_started.fetch_add(1, Ordering::Relaxed);
             }
         }
+        let (calls_never_started, calls_running) = shared.pool.stop(deadline);
         ShutdownReport {
             finished: self.metrics().finished,
             never_started: shared.never_started.load(Ordering::Relaxed),
             stuck: std::mem::take(&mut *shared.stuck.lock()),
+            calls_never_started,
+            calls_running,
         }
     }
 
@@ -165,6 +172,8 @@ impl Threads {
             finished: self.metrics().finished,
             never_started: self.shared.never_started.load(Ordering::Relaxed),
             stuck: Vec::new(),
+            calls_never_started: self.shared.pool.close(),
+            calls_running: Vec::new(),
         }
     }
 
@@ -186,6 +195,7 @@ impl Threads {
         let sum = |pick: fn(&super::shared::Counts) -> &AtomicU64| -> u64 {
             shared.remotes.iter().map(|r| pick(&r.counts).load(Ordering::Relaxed)).sum()
         };
+        let pool = shared.pool.counts();
         RuntimeMetrics {
             workers: shared.remotes.len(),
             spawned: shared.spawned.load(Ordering::Relaxed) + sum(|c| &c.spawned),
@@ -194,6 +204,11 @@ impl Threads {
             steals: sum(|c| &c.steals),
             sleeps: sum(|c| &c.sleeps),
             detached_panics: shared.panics.load(Ordering::Relaxed),
+            blocking_threads: pool.threads,
+            blocking_idle: pool.idle,
+            blocking_peak: pool.peak,
+            blocking_queued: pool.queued,
+            blocking_calls: pool.jobs,
         }
     }
 }
