@@ -87,11 +87,24 @@ fn finish_by_hand(me: ControlRef, outcome: Result<(), Box<dyn Any + Send>>) -> L
 }
 
 /// Drops the coroutine-local values while the coroutine still counts as running.
+#[inline]
 pub(super) fn drop_locals(
     me: ControlRef,
     outcome: Result<(), Box<dyn Any + Send>>,
 ) -> Result<(), Box<dyn Any + Send>> {
-    let mut outcome = outcome;
+    // SAFETY: own thread only, and the reference ends here.
+    if unsafe { (*me.locals().get()).is_none() } {
+        return outcome;
+    }
+    drop_locals_slow(me, outcome)
+}
+
+#[cold]
+#[inline(never)]
+fn drop_locals_slow(
+    me: ControlRef,
+    mut outcome: Result<(), Box<dyn Any + Send>>,
+) -> Result<(), Box<dyn Any + Send>> {
     for _ in 0..LOCAL_ROUNDS {
         // SAFETY: own thread only, and the reference ends before the values are dropped.
         let Some(locals) = (unsafe { (*me.locals().get()).take() }) else { break };

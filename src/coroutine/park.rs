@@ -288,6 +288,9 @@ pub(super) fn arrive_fp(me: ControlRef) {
 
 /// Whether a suspended coroutine may be unwound now: not while the thread is panicking, unless it
 /// is on account of another coroutine that is being unwound and owns this one.
+///
+/// Waits return at once meanwhile, so a body that catches every unwinding in a loop never ends
+/// there; outside of an unwinding it would suspend and be leaked.
 pub(super) fn may_unwind() -> bool {
     !std::thread::panicking() || core().is_some_and(|core| core.unwinding.get() > 0)
 }
