@@ -51,6 +51,8 @@ pub mod runtime;
 mod sched;
 #[cfg(not(loom))]
 pub mod time;
+#[cfg(not(loom))]
+mod wait;
 
 #[cfg(not(loom))]
 pub use coroutine::{CoroutineRef, Unparker, current, park, unparker, yield_now};
@@ -59,11 +61,16 @@ pub use future::block_on;
 #[cfg(not(loom))]
 pub use runtime::{Runtime, run};
 #[cfg(not(loom))]
-pub use sched::{Builder, JoinHandle, LocalJoinHandle, blocking, join, spawn, spawn_local};
+pub use sched::{
+    Builder, JoinHandle, LocalJoinHandle, blocking, cancel_token, join, spawn, spawn_local,
+    with_cancel_token,
+};
 #[cfg(not(loom))]
 pub use services::monster;
 #[cfg(not(loom))]
-pub use time::{sleep, sleep_until};
+pub use time::{sleep, sleep_cancellable, sleep_until, timeout};
+#[cfg(not(loom))]
+pub use wait::park_cancellable;
 
 /// The examples of the README are tests.
 #[cfg(doctest)]

@@ -32,6 +32,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("sync", 7),
     ("time", 8),
     ("future", 8),
+    ("wait", 8),
     ("io", 8),
     ("scope", 8),
     ("observe", 8),

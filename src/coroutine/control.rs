@@ -76,6 +76,8 @@ pub(crate) struct Control {
     link: AtomicUsize,
     /// Its place among the live coroutines of its core.
     place: Cell<usize>,
+    /// What the scheduler runs in it, while it runs it.
+    job: Cell<*const ()>,
     /// The forks on its frames that wait for a taker: the oldest and the newest.
     forks: Cell<(*const (), *const ())>,
     stack: UnsafeCell<ManuallyDrop<Stack>>,
@@ -137,6 +139,7 @@ impl ControlRef {
                 hook: UnsafeCell::new(Hook { run: no_hook }),
                 link: AtomicUsize::new(0),
                 place: Cell::new(0),
+                job: Cell::new(core::ptr::null()),
                 forks: Cell::new((core::ptr::null(), core::ptr::null())),
                 stack: UnsafeCell::new(ManuallyDrop::new(stack)),
             });
@@ -175,6 +178,12 @@ impl ControlRef {
     #[inline(always)]
     pub(super) fn place<'a>(self) -> &'a Cell<usize> {
         &self.get().place
+    }
+
+    /// The scheduler's word for what the coroutine runs; null while it runs nothing of that kind.
+    #[inline(always)]
+    pub(crate) fn job<'a>(self) -> &'a Cell<*const ()> {
+        &self.get().job
     }
 
     /// The handle whose [`address`](ControlRef::address) that is, of a block that is still live.

@@ -10,6 +10,7 @@ mod monster;
 mod record;
 mod spawn;
 mod stack;
+mod time;
 mod token;
 mod workers;
 
@@ -26,5 +27,6 @@ pub use monster::{CoordError, IdError, PipeOpenError, ReadError, WaitStateError,
 pub use record::RecordError;
 pub use spawn::{BuildError, SpawnError};
 pub use stack::StackError;
+pub use time::{Cancelled, Elapsed};
 pub use token::{CancelReason, Stale, WaitError};
 pub use workers::WorkersError;

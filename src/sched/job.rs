@@ -19,10 +19,11 @@ use core::panic::Location;
 use core::ptr::NonNull;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::completion::{Completed, Completion};
-use crate::coroutine::{Inherited, adopt};
+use super::scope::JobToken;
+use crate::coroutine::{Core, Inherited, adopt, core};
 use crate::stack::StackSize;
 use crate::token::{Outcome, SlotRef};
 
@@ -40,6 +41,8 @@ pub(super) struct Header {
     pub(super) location: &'static Location<'static>,
     pub(super) stack_size: StackSize,
     inherited: UnsafeCell<Option<Inherited>>,
+    /// The coroutine's cancel token, made when somebody asks for it.
+    pub(super) token: OnceLock<Box<JobToken>>,
 }
 
 #[derive(Debug)]
@@ -70,6 +73,7 @@ pub(crate) struct Description {
     pub(crate) location: &'static Location<'static>,
     pub(crate) stack_size: StackSize,
     pub(crate) inherited: Option<Inherited>,
+    pub(super) token: OnceLock<Box<JobToken>>,
 }
 
 /// A job that has not run: whoever holds it runs it.
@@ -93,7 +97,7 @@ where
     /// Boxes a closure; returns the two ends.
     #[inline]
     pub(super) fn make(description: Description, closure: F) -> (JobRef, JobHandle<T>) {
-        let Description { id, name, location, stack_size, inherited } = description;
+        let Description { id, name, location, stack_size, inherited, token } = description;
         let job = Box::new(Job {
             header: Header {
                 vtable: &Vtable {
@@ -109,6 +113,7 @@ where
                 location,
                 stack_size,
                 inherited: UnsafeCell::new(inherited),
+                token,
             },
             slot: UnsafeCell::new(Slot::<F, T> { closure: ManuallyDrop::new(closure) }),
         });
@@ -128,7 +133,15 @@ where
                 adopt(inherited);
             }
             let closure = ManuallyDrop::take(&mut (*(*job).slot.get()).closure);
+            let me = core().and_then(Core::current);
+            if let Some(me) = me {
+                me.job().set(header.as_ptr().cast());
+            }
             let result = catch_unwind(AssertUnwindSafe(closure));
+            // The job may be gone after `finish`, which also runs destructors of the user's.
+            if let Some(me) = me {
+                me.job().set(core::ptr::null());
+            }
             Job::<F, T>::finish(header, result);
         }
     }
@@ -205,6 +218,13 @@ where
             drop(result.assume_init());
         }
     }
+}
+
+/// Calls `f` with the job that the running coroutine runs.
+pub(super) fn with_current<R>(f: impl FnOnce(Option<&Header>) -> R) -> R {
+    let word = core().and_then(Core::current).map_or(core::ptr::null(), |me| me.job().get());
+    // SAFETY: set by `run`, and cleared before the job can go; `f` runs within the closure of `run`.
+    f(unsafe { word.cast::<Header>().as_ref() })
 }
 
 impl JobRef {

@@ -14,7 +14,9 @@ use core::marker::PhantomData;
 use std::time::{Duration, Instant};
 
 use super::job::{JobHandle, JobResult};
+use crate::cancel::CancelToken;
 use crate::coroutine::{WaitReason, current_waiter};
+use crate::error::CancelReason;
 use crate::timer;
 use crate::token::{AsyncWait, Outcome, Wait};
 
@@ -65,7 +67,7 @@ impl<T> JoinHandle<T> {
     /// before it had run; [`StackError`](crate::error::StackError) if there was no stack for it.
     #[inline]
     pub fn join(mut self) -> JobResult<T> {
-        self.wait(None);
+        self.wait(None, None);
         self.take()
     }
 
@@ -76,7 +78,45 @@ impl<T> JoinHandle<T> {
     /// The handle, if it has not ended by then.
     pub fn join_timeout(mut self, timeout: Duration) -> Result<JobResult<T>, JoinHandle<T>> {
         let deadline = Instant::now().checked_add(timeout);
-        if self.wait(deadline.map(timer::deadline)) { Ok(self.take()) } else { Err(self) }
+        if self.wait(deadline.map(timer::deadline), None) { Ok(self.take()) } else { Err(self) }
+    }
+
+    /// Waits until the coroutine has ended, or `token` is cancelled. A result that is there is
+    /// returned even so.
+    ///
+    /// # Errors
+    ///
+    /// The handle, if the token was cancelled first.
+    pub fn join_cancellable(mut self, token: &CancelToken) -> Result<JobResult<T>, JoinHandle<T>> {
+        if self.wait(None, Some(token)) { Ok(self.take()) } else { Err(self) }
+    }
+
+    /// Cancels the coroutine's own token: its cancellable waits end, and it may look at
+    /// [`cancel_token`](crate::cancel_token) itself. Nothing is interrupted, and a coroutine that
+    /// has not started will start and find the token cancelled.
+    ///
+    /// True if it had not ended and was not cancelled before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// kcoro::run(|| {
+    ///     let handle = kcoro::spawn(|| {
+    ///         kcoro::sleep_cancellable(Duration::MAX, &kcoro::cancel_token()).is_err()
+    ///     });
+    ///     assert!(handle.cancel());
+    ///     assert!(handle.join().unwrap());
+    /// });
+    /// ```
+    pub fn cancel(&self) -> bool {
+        self.cancel_with(CancelReason::Unspecified)
+    }
+
+    /// [`cancel`](JoinHandle::cancel), with a reason.
+    pub fn cancel_with(&self, reason: impl Into<CancelReason>) -> bool {
+        !self.is_finished() && self.job().header().token().cancel_with(reason)
     }
 
     /// Takes the result of a job that is done.
@@ -101,13 +141,13 @@ impl<T> JoinHandle<T> {
         }
     }
 
-    /// True: it is done. False: the deadline has passed.
+    /// True: it is done. False: the deadline has passed, or the token was cancelled.
     #[inline]
-    fn wait(&mut self, deadline: Option<u64>) -> bool {
+    fn wait(&mut self, deadline: Option<u64>, token: Option<&CancelToken>) -> bool {
         if self.polling.is_some() {
             self.stop_polling();
         }
-        self.job().header().completion.is_done() || self.job().wait(deadline)
+        self.job().header().completion.is_done() || self.job().wait(deadline, token)
     }
 
     /// Whether the coroutine has ended.
@@ -144,7 +184,7 @@ impl<T> Drop for JoinHandle<T> {
 
 impl<T> JobHandle<T> {
     #[inline(never)]
-    fn wait(&self, deadline: Option<u64>) -> bool {
+    fn wait(&self, deadline: Option<u64>, token: Option<&CancelToken>) -> bool {
         let header = self.header();
         let wait = Wait::begin();
         // SAFETY: the cell is the joiner's until `register` succeeds.
@@ -158,16 +198,24 @@ impl<T> JobHandle<T> {
         }
         // Taken back if the wait ends otherwise, by its deadline or by unwinding.
         let guard = Withdraw(self);
+        let (slot, generation) = (wait.slot(), wait.generation());
+        let registered = token.map(|token| {
+            let registered = token.register(slot, generation, Outcome::Cancelled);
+            // Cancelled already: the wait is ended like by a cancel, and the wake awaited.
+            if registered.is_none()
+                && let Some(claim) = slot.claim(generation, Outcome::Cancelled)
+            {
+                claim.wake();
+            }
+            registered
+        });
         let outcome = match deadline {
             None => wait.park(),
             Some(at) => timer::park_deadline(wait, at),
         };
-        if outcome == Outcome::TimedOut {
-            guard.disarm();
-            return header.completion.withdraw();
-        }
+        drop(registered);
         guard.disarm();
-        true
+        outcome == Outcome::Ready(0) || header.completion.withdraw()
     }
 
     fn withdraw(&self) {
@@ -235,6 +283,11 @@ impl<T> LocalJoinHandle<T> {
     #[must_use]
     pub fn id(&self) -> u64 {
         self.inner.id()
+    }
+
+    /// Cancels the coroutine's own token, as [`JoinHandle::cancel`] does.
+    pub fn cancel(&self) -> bool {
+        self.inner.cancel()
     }
 
     /// Lets the coroutine go on by itself.

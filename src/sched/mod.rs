@@ -24,6 +24,8 @@ mod parker;
 #[cfg(not(loom))]
 mod report;
 #[cfg(not(loom))]
+mod scope;
+#[cfg(not(loom))]
 pub(crate) mod shared;
 #[cfg(not(loom))]
 mod shutdown;
@@ -44,6 +46,8 @@ pub use fork::join;
 pub use join::{JoinHandle, LocalJoinHandle};
 #[cfg(not(loom))]
 pub use report::{RuntimeMetrics, ShutdownReport, StuckCall, StuckCoroutine};
+#[cfg(not(loom))]
+pub use scope::{cancel_token, with_cancel_token};
 #[cfg(not(loom))]
 pub use shared::{Aborted, PanicReport};
 #[cfg(not(loom))]

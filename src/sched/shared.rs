@@ -21,6 +21,7 @@ use super::inbox::{Inbox, Linked};
 use super::job::JobRef;
 use super::parker::{NOTIFIED, SUMMONED, Sleep};
 use super::report::StuckCoroutine;
+use crate::cancel::CancelToken;
 use crate::coroutine::{ControlRef, Schedule};
 use crate::prim::{AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering};
 use crate::stack::StackSize;
@@ -119,6 +120,8 @@ pub(crate) struct Shared {
     pub(super) spawned: AtomicU64,
     pub(super) panics: AtomicU64,
     pub(super) never_started: AtomicU64,
+    /// Above the tokens of all coroutines of the runtime; cancelled when it ends.
+    pub(super) token: CancelToken,
     pub(super) closed: AtomicBool,
     pub(super) stopping: AtomicBool,
     pub(super) draining: AtomicBool,

@@ -5,13 +5,15 @@
 //! Coroutines of a runtime. From other threads, [`Runtime::spawn`](crate::Runtime::spawn).
 
 use core::panic::Location;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::enter::with_entered;
 use super::job::{Description, Job};
 use super::join::{JoinHandle, LocalJoinHandle};
+use super::scope::JobToken;
 use super::shared::Shared;
 use super::worker::{Worker, current_worker};
+use crate::cancel::CancelToken;
 use crate::coroutine::{core_or_make, inherit};
 use crate::error::SpawnError;
 use crate::prim::Ordering;
@@ -117,7 +119,8 @@ pub(super) fn describe(
     location: &'static Location<'static>,
 ) -> Description {
     let id = core_or_make().map_or(0, crate::coroutine::Core::take_id);
-    Description { id, name, location, stack_size, inherited: inherit() }
+    let token = OnceLock::new();
+    Description { id, name, location, stack_size, inherited: inherit(), token }
 }
 
 /// Spawns a job on a runtime from wherever the caller is.
@@ -154,6 +157,7 @@ where
 pub struct Builder {
     name: Option<Arc<str>>,
     stack_size: Option<usize>,
+    cancel: Option<CancelToken>,
 }
 
 impl Builder {
@@ -172,6 +176,13 @@ impl Builder {
     /// touched.
     pub fn stack_size(mut self, bytes: usize) -> Builder {
         self.stack_size = Some(bytes);
+        self
+    }
+
+    /// Makes the coroutine's own token ([`cancel_token`](crate::cancel_token)) a child of `parent`:
+    /// cancelling that cancels it. The end of the runtime does so in any case.
+    pub fn cancel_with(mut self, parent: &CancelToken) -> Builder {
+        self.cancel = Some(parent.clone());
         self
     }
 
@@ -256,6 +267,10 @@ impl Builder {
             Some(bytes) => StackSize::new(bytes)?,
             None => shared.config.stack_size,
         };
-        Ok(describe(self.name, stack_size, location))
+        let mut description = describe(self.name, stack_size, location);
+        if let Some(parent) = self.cancel {
+            description.token = OnceLock::from(Box::new(JobToken::below(&parent, shared)));
+        }
+        Ok(description)
     }
 }

@@ -10,6 +10,7 @@
 //! `runtime`, on plain threads and from coroutines of other runtimes.
 
 use crossbeam_deque::{Injector, Worker as Deque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle as ThreadHandle;
 use std::time::Instant;
@@ -21,7 +22,8 @@ use super::report::{RuntimeMetrics, ShutdownReport};
 use super::shared::{Config, Remote, Shared};
 use super::spawn::describe;
 use super::worker::{Worker, current_worker};
-use crate::error::BuildError;
+use crate::cancel::CancelToken;
+use crate::error::{BuildError, CancelReason};
 use crate::prim::{AtomicBool, AtomicU64, AtomicUsize, Condvar, Mutex, Ordering};
 use crate::sys::membarrier;
 
@@ -52,6 +54,7 @@ impl Threads {
             spawned: AtomicU64::new(0),
             panics: AtomicU64::new(0),
             never_started: AtomicU64::new(0),
+            token: CancelToken::new(),
             closed: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             draining: AtomicBool::new(false),
@@ -123,9 +126,13 @@ impl Threads {
         empty
     }
 
-    /// Refuses new coroutines from outside.
+    /// Refuses new coroutines from outside, and cancels the tokens of those that are there.
     pub(crate) fn close(&self) {
         self.shared.closed.store(true, Ordering::Release);
+        // A callback that panics has had its say in the panic hook; the end goes on.
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            self.shared.token.cancel_with(CancelReason::Shutdown);
+        }));
     }
 
     fn begin_stop(&self) {
