@@ -3,15 +3,17 @@
 //! Results go to standard output, everything else to standard error. A reader that closes the pipe
 //! early, such as `head`, ends the program quietly; a disk that is full does not.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod args;
 mod doctor;
+mod monster;
 mod output;
+mod system;
 
 use std::process::ExitCode;
 
-use args::{Arguments, Command};
+use args::{Arguments, Command, MonsterCommand};
 use output::{Failure, Output};
 
 /// All went well, or whoever read the output has seen enough.
@@ -31,7 +33,7 @@ fn main() -> ExitCode {
         }
         Err(help) => output.styled(&help.render()).map(|()| SUCCESS),
     };
-    match code.and_then(|code| output.finish().map(|()| code)) {
+    match code.and_then(|code| output.flush().map(|()| code)) {
         Ok(code) => ExitCode::from(code),
         Err(Failure::ClosedPipe) => ExitCode::from(SUCCESS),
         Err(Failure::Other(text)) => {
@@ -45,6 +47,9 @@ fn main() -> ExitCode {
 fn run(command: Command, output: &mut Output) -> Result<u8, Failure> {
     match command {
         Command::Doctor(options) => doctor::run(&options, output),
+        Command::Monster { command: MonsterCommand::Demo(options) } => {
+            monster::demo(&options, output)
+        }
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "kcoro", &mut script);

@@ -35,14 +35,21 @@ impl From<io::Error> for Failure {
 pub(crate) struct Output {
     stream: BufWriter<Stdout>,
     colors: bool,
+    can_redraw: bool,
 }
 
 impl Output {
     /// The standard output of the process.
     pub(crate) fn stdout() -> Output {
         let stdout = io::stdout();
-        let colors = colors(stdout.is_terminal());
-        Output { stream: BufWriter::new(stdout), colors }
+        let terminal = stdout.is_terminal();
+        let can_redraw = terminal && !is_dumb();
+        Output { stream: BufWriter::new(stdout), colors: colors(terminal), can_redraw }
+    }
+
+    /// True if lines can be drawn in place: a terminal that moves its cursor.
+    pub(crate) fn can_redraw(&self) -> bool {
+        self.can_redraw
     }
 
     /// True if escape sequences are welcome.
@@ -66,7 +73,7 @@ impl Output {
     }
 
     /// Writes out what is buffered.
-    pub(crate) fn finish(&mut self) -> Result<(), Failure> {
+    pub(crate) fn flush(&mut self) -> Result<(), Failure> {
         self.stream.flush().map_err(Failure::from)
     }
 }
@@ -81,6 +88,9 @@ fn colors(terminal: bool) -> bool {
     let set = |name| std::env::var_os(name);
     let is_set = |name| set(name).is_some_and(|value| !value.is_empty());
     let forced = set("CLICOLOR_FORCE").is_some_and(|value| !value.is_empty() && value != "0");
-    let dumb = set("TERM").as_deref() == Some(OsStr::new("dumb"));
-    !is_set("NO_COLOR") && (forced || (terminal && !dumb))
+    !is_set("NO_COLOR") && (forced || (terminal && !is_dumb()))
+}
+
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").as_deref() == Some(OsStr::new("dumb"))
 }

@@ -37,7 +37,7 @@ fn err(output: &Output) -> &str {
 
 #[test]
 fn wrong_usage_is_exit_code_2_and_a_message() {
-    let wrong: [&[&str]; 7] = [
+    let wrong: [&[&str]; 17] = [
         &[],
         &["no-such-command"],
         &["--no-such-flag"],
@@ -45,6 +45,16 @@ fn wrong_usage_is_exit_code_2_and_a_message() {
         &["doctor", "--format"],
         &["doctor", "extra"],
         &["completions", "tcsh-like"],
+        &["monster"],
+        &["monster", "demo", "extra"],
+        &["monster", "demo", "--rate", "101"],
+        &["monster", "demo", "--rate", "0"],
+        &["monster", "demo", "--rate", "NaN"],
+        &["monster", "demo", "--seconds", "-1"],
+        &["monster", "demo", "--seconds", "inf"],
+        &["monster", "demo", "--workers", "0"],
+        &["monster", "demo", "--format", "json"],
+        &["monster", "demo", "--record", "a", "--replay", "b"],
     ];
     for arguments in wrong {
         let output = run(&mut kcoro(arguments));
@@ -58,7 +68,14 @@ fn wrong_usage_is_exit_code_2_and_a_message() {
 
 #[test]
 fn help_has_examples_everywhere() {
-    for arguments in [&["--help"][..], &["doctor", "--help"], &["completions", "--help"]] {
+    let commands: [&[&str]; 5] = [
+        &["--help"],
+        &["doctor", "--help"],
+        &["completions", "--help"],
+        &["monster", "--help"],
+        &["monster", "demo", "--help"],
+    ];
+    for arguments in commands {
         let output = run(&mut kcoro(arguments));
         assert_eq!((code(&output), err(&output)), (Some(0), ""), "{arguments:?}");
         assert!(out(&output).contains("Examples:\n  kcoro "), "{arguments:?}");
@@ -127,13 +144,15 @@ fn colors_only_where_they_are_wanted() {
 }
 
 /// Each command that prints something.
-const PRINTING: [&[&str]; 6] = [
+const PRINTING: [&[&str]; 8] = [
     &["--help"],
     &["--version"],
     &["doctor"],
     &["doctor", "--format", "json"],
     &["completions", "bash"],
     &["help", "doctor"],
+    &["monster", "demo", "--seconds", "0.2"],
+    &["monster", "demo", "--seconds", "60", "--format", "ndjson"],
 ];
 
 #[test]
