@@ -62,8 +62,8 @@ pub use future::block_on;
 pub use runtime::{Runtime, run};
 #[cfg(not(loom))]
 pub use sched::{
-    Builder, JoinHandle, LocalJoinHandle, blocking, cancel_token, join, spawn, spawn_local,
-    with_cancel_token,
+    Builder, JoinHandle, LocalJoinHandle, block_in_place, blocking, cancel_token, join, spawn,
+    spawn_local, with_cancel_token,
 };
 #[cfg(not(loom))]
 pub use services::monster;

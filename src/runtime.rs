@@ -9,10 +9,11 @@ use crate::error::{BuildError, SpawnError};
 use crate::future::block_on;
 use crate::sched::blocking::DEFAULT_LIMIT;
 use crate::sched::enter::enter;
+use crate::sched::monitor::StallHook;
 use crate::sched::shared::{Config, PanicHook};
 use crate::sched::start::Threads;
 pub use crate::sched::{
-    Aborted, PanicReport, RuntimeMetrics, ShutdownReport, StuckCall, StuckCoroutine,
+    Aborted, PanicReport, RuntimeMetrics, ShutdownReport, StallReport, StuckCall, StuckCoroutine,
 };
 use crate::sched::{Builder as CoroutineBuilder, JoinHandle, current_worker};
 use crate::stack::StackSize;
@@ -43,6 +44,9 @@ pub struct Builder {
     stack_size: Option<usize>,
     panic_hook: Option<Arc<PanicHook>>,
     blocking_threads: Option<usize>,
+    spare_workers: usize,
+    stall_after: Option<Duration>,
+    stall_hook: Option<Arc<StallHook>>,
 }
 
 impl fmt::Debug for Builder {
@@ -53,6 +57,9 @@ impl fmt::Debug for Builder {
             .field("stack_size", &self.stack_size)
             .field("panic_hook", &self.panic_hook.is_some())
             .field("blocking_threads", &self.blocking_threads)
+            .field("spare_workers", &self.spare_workers)
+            .field("stall_after", &self.stall_after)
+            .field("stall_hook", &self.stall_hook.is_some())
             .finish()
     }
 }
@@ -97,6 +104,33 @@ impl Builder {
         self
     }
 
+    /// Allows up to `spares` workers beyond the configured number, which start when a coroutine
+    /// holds up a worker, by [`block_in_place`](crate::block_in_place) or by itself, and take the
+    /// closures that have not started. Default: none.
+    ///
+    /// A thread watches the workers while they run; it sleeps when all of them do.
+    pub fn spare_workers(mut self, spares: usize) -> Builder {
+        self.spare_workers = spares;
+        self
+    }
+
+    /// Reports coroutines that keep their worker for longer than `limit` without giving way: once
+    /// for each stall, to the hook of [`on_stall`](Builder::on_stall), by default as a line on
+    /// standard error. It also is the time after which a spare worker steps in. Default: no reports.
+    ///
+    /// A thread watches the workers while they run; it sleeps when all of them do.
+    pub fn stall_after(mut self, limit: Duration) -> Builder {
+        self.stall_after = Some(limit);
+        self
+    }
+
+    /// Calls `hook` for each stall, on the thread that watches. It needs
+    /// [`stall_after`](Builder::stall_after) to be set.
+    pub fn on_stall(mut self, hook: impl Fn(&StallReport) + Send + Sync + 'static) -> Builder {
+        self.stall_hook = Some(Arc::new(hook));
+        self
+    }
+
     /// Starts the runtime.
     ///
     /// # Errors
@@ -111,8 +145,9 @@ impl Builder {
             Some(workers) => workers,
             None => cpu::available_workers()?.get(),
         };
-        if workers == 0 || workers > MAX_WORKERS {
-            return Err(BuildError::Workers { requested: workers, maximum: MAX_WORKERS });
+        let requested = workers.saturating_add(self.spare_workers);
+        if workers == 0 || requested > MAX_WORKERS {
+            return Err(BuildError::Workers { requested, maximum: MAX_WORKERS });
         }
         let stack_size = match self.stack_size {
             Some(bytes) => StackSize::new(bytes)?,
@@ -124,6 +159,9 @@ impl Builder {
             stack_size,
             panic_hook: self.panic_hook,
             blocking_threads: self.blocking_threads.unwrap_or(DEFAULT_LIMIT).max(1),
+            spare_workers: self.spare_workers,
+            stall_after: self.stall_after,
+            stall_hook: self.stall_hook,
         })
     }
 }

@@ -192,6 +192,23 @@ impl ControlRef {
         ControlRef(NonNull::new(address as *mut Control).expect("a control block has an address"))
     }
 
+    /// A word for a cell that holds a handle or none, and back.
+    #[inline(always)]
+    pub(super) fn to_ptr(this: Option<ControlRef>) -> *mut Control {
+        this.map_or(core::ptr::null_mut(), |me| me.0.as_ptr())
+    }
+
+    #[inline(always)]
+    pub(super) fn from_ptr(control: *mut Control) -> Option<ControlRef> {
+        NonNull::new(control).map(ControlRef)
+    }
+
+    /// The top of the stack that holds the block, which need not be live any more.
+    pub(super) fn stack_top_of(control: NonNull<Control>) -> NonNull<u8> {
+        const BLOCK: usize = size_of::<Control>().next_multiple_of(64);
+        control.cast::<u8>().map_addr(|at| at.saturating_add(BLOCK))
+    }
+
     /// The number that no other coroutine of the process has or had.
     #[inline(always)]
     pub(crate) fn id(self) -> u64 {

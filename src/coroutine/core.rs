@@ -1,6 +1,7 @@
 //! What one thread needs in order to run coroutines: who runs, who is next, where to go idle.
 //!
-//! A [`Core`] belongs to one thread and is touched by no other, so nothing in it is atomic. Started
+//! A [`Core`] belongs to one thread and is touched by no other, so nothing in it is
+//! atomic but the two words that `watch.rs` shows to others. Started
 //! coroutines never change threads, which is why the ready queue can be plain: another thread that
 //! wakes a coroutine hands it to the home worker's inbox instead (see [`Schedule`]).
 //!
@@ -25,6 +26,7 @@ use core::ptr::NonNull;
 use std::collections::VecDeque;
 
 use super::control::ControlRef;
+use super::watch::{ShownBudget, ShownCurrent};
 use crate::arch::{self, StackPointer};
 use crate::prim::{AtomicU64, Ordering};
 use crate::stack::{StackCache, ThreadAltStack};
@@ -57,12 +59,12 @@ pub(super) fn id_without_core() -> u64 {
 
 /// One thread's share of the coroutine machinery.
 pub(crate) struct Core {
-    current: Cell<Option<ControlRef>>,
+    pub(super) current: ShownCurrent,
     next: Cell<Option<ControlRef>>,
     ready: UnsafeCell<VecDeque<ControlRef>>,
     pub(super) root: Cell<StackPointer>,
     pub(super) root_fiber: UnsafeCell<Fiber>,
-    budget: Cell<u32>,
+    pub(super) budget: ShownBudget,
     handoffs: Cell<u32>,
     ids: Cell<(u64, u64)>,
     /// Suspended coroutines that are being unwound because they are dropped; they nest.
@@ -101,12 +103,12 @@ impl core::fmt::Debug for Core {
 impl Core {
     fn new() -> Core {
         Core {
-            current: Cell::new(None),
+            current: ShownCurrent::new(),
             next: Cell::new(None),
             ready: UnsafeCell::new(VecDeque::with_capacity(256)),
             root: Cell::new(0),
             root_fiber: UnsafeCell::new(Fiber::here()),
-            budget: Cell::new(SWITCH_BUDGET),
+            budget: ShownBudget::new(SWITCH_BUDGET),
             handoffs: Cell::new(0),
             ids: Cell::new((0, 0)),
             unwinding: Cell::new(0),

@@ -18,6 +18,7 @@ pub(crate) mod sched;
 mod state;
 mod task;
 mod unparker;
+mod watch;
 
 use std::panic::Location;
 use std::sync::Arc;
@@ -32,6 +33,7 @@ pub use park::{park, yield_now};
 pub use state::{State, WaitReason};
 pub use task::{Task, TaskBuilder, yield_to};
 pub use unparker::{Unparker, unparker};
+pub(crate) use watch::{Glance, Watch};
 
 pub use crate::stack::{Stats as StackStats, stats as stack_stats};
 

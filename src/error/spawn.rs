@@ -50,7 +50,7 @@ impl Error for SpawnError {
 pub enum BuildError {
     /// `KCORO_WORKERS` is not a number of workers.
     Environment(WorkersError),
-    /// The builder was given 0 workers, or more than there may be.
+    /// The builder was given 0 workers, or with the spare ones more than there may be.
     Workers {
         /// What was asked for.
         requested: usize,

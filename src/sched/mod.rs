@@ -20,6 +20,8 @@ mod job;
 mod join;
 #[cfg(not(loom))]
 mod join_future;
+#[cfg(not(loom))]
+pub(crate) mod monitor;
 mod parker;
 #[cfg(not(loom))]
 mod report;
@@ -44,6 +46,8 @@ pub use blocking::blocking;
 pub use fork::join;
 #[cfg(not(loom))]
 pub use join::{JoinHandle, LocalJoinHandle};
+#[cfg(not(loom))]
+pub use monitor::{StallReport, block_in_place};
 #[cfg(not(loom))]
 pub use report::{RuntimeMetrics, ShutdownReport, StuckCall, StuckCoroutine};
 #[cfg(not(loom))]

@@ -134,6 +134,13 @@ pub struct RuntimeMetrics {
     pub sleeps: u64,
     /// Panics of coroutines whose handle was dropped.
     pub detached_panics: u64,
+    /// Workers that are held up by a coroutine, as the monitor saw it last; counted only where
+    /// spare workers are allowed.
+    pub held_up_workers: usize,
+    /// Spare workers that have been started.
+    pub spare_workers: usize,
+    /// Stalls reported.
+    pub stalls: u64,
     /// Threads for blocking calls that exist now.
     pub blocking_threads: usize,
     /// Those of them that wait for a call.

@@ -15,14 +15,16 @@
 use crossbeam_deque::{Injector, Stealer};
 use std::any::Any;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::blocking::Pool;
 use super::inbox::{Inbox, Linked};
 use super::job::JobRef;
+use super::monitor::{Monitor, StallHook};
 use super::parker::{NOTIFIED, SUMMONED, Sleep};
 use super::report::StuckCoroutine;
 use crate::cancel::CancelToken;
-use crate::coroutine::{ControlRef, Schedule};
+use crate::coroutine::{ControlRef, Schedule, Watch};
 use crate::prim::{AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering};
 use crate::stack::StackSize;
 use crate::sys::poller::Interrupt;
@@ -64,6 +66,11 @@ pub(crate) struct Config {
     pub(crate) panic_hook: Option<Arc<PanicHook>>,
     /// Threads that the pool for blocking calls may have.
     pub(crate) blocking_threads: usize,
+    /// Workers beyond `workers` that stand in while some are held up.
+    pub(crate) spare_workers: usize,
+    /// How long a worker may stand still before it is reported.
+    pub(crate) stall_after: Option<Duration>,
+    pub(crate) stall_hook: Option<Arc<StallHook>>,
 }
 
 impl core::fmt::Debug for Config {
@@ -88,6 +95,10 @@ pub(crate) struct Remote {
     pub(super) polls: AtomicBool,
     pub(super) interrupt: Mutex<Option<Arc<Interrupt>>>,
     pub(super) stealer: Stealer<JobRef>,
+    /// The worker's core, for the monitor, while the worker runs.
+    pub(super) watch: Mutex<Option<Watch>>,
+    /// Calls of `block_in_place` under way; written by the worker alone.
+    pub(super) in_place: AtomicUsize,
     /// Written by the worker alone, read by anybody.
     pub(super) counts: Counts,
 }
@@ -128,6 +139,9 @@ pub(crate) struct Shared {
     pub(super) drained: (Mutex<()>, crate::prim::Condvar),
     pub(super) stuck: Mutex<Vec<StuckCoroutine>>,
     pub(super) pool: Arc<Pool>,
+    /// Workers that are held up; while it is not 0 spares may look for work. The monitor writes it.
+    pub(super) held_up: AtomicUsize,
+    pub(super) monitor: Option<Monitor>,
 }
 
 impl Remote {
@@ -140,6 +154,8 @@ impl Remote {
             polls: AtomicBool::new(false),
             interrupt: Mutex::new(None),
             stealer,
+            watch: Mutex::new(None),
+            in_place: AtomicUsize::new(0),
             counts: Counts::default(),
         }
     }
@@ -200,12 +216,27 @@ impl Shared {
         if self.searching.compare_exchange(0, 1, Ordering::Relaxed, Ordering::Relaxed).is_err() {
             return;
         }
-        for remote in &self.remotes {
+        for remote in &self.remotes[..self.takers()] {
             if remote.sleep.notify(SUMMONED) {
                 return remote.ring();
             }
         }
         self.searching.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// How many of the workers, from the first, may take work that they did not start.
+    fn takers(&self) -> usize {
+        if self.held_up.load(Ordering::Relaxed) == 0 {
+            self.config.workers
+        } else {
+            self.remotes.len()
+        }
+    }
+
+    /// Whether that worker may take work from others.
+    #[inline(always)]
+    pub(super) fn may_take(&self, index: usize) -> bool {
+        index < self.config.workers || self.held_up.load(Ordering::Relaxed) != 0
     }
 
     /// Whether a worker looks for work, or sleeps for lack of it.

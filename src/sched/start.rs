@@ -18,6 +18,7 @@ use std::time::Instant;
 use super::blocking::Pool;
 use super::job::{Job, JobRef};
 use super::join::JoinHandle;
+use super::monitor::{self, Monitor};
 use super::report::{RuntimeMetrics, ShutdownReport};
 use super::shared::{Config, Remote, Shared};
 use super::spawn::describe;
@@ -32,6 +33,7 @@ use crate::sys::membarrier;
 pub(crate) struct Threads {
     pub(crate) shared: Arc<Shared>,
     handles: Vec<ThreadHandle<()>>,
+    monitor: Option<ThreadHandle<()>>,
     /// The worker that the caller's own thread is to be; its thread has not been given yet.
     own: Option<Deque<JobRef>>,
 }
@@ -41,11 +43,17 @@ impl Threads {
     pub(crate) fn start(config: Config, own: bool) -> Result<Threads, BuildError> {
         let _ = membarrier::available();
         crate::token::set_clock(&crate::timer::CLOCK);
-        let mut deques: Vec<_> = (0..config.workers).map(|_| Deque::new_fifo()).collect();
+        let count = config.workers + config.spare_workers;
+        let mut deques: Vec<_> = (0..count).map(|_| Deque::new_fifo()).collect();
         let remotes = deques.iter().map(|d| Arc::new(Remote::new(d.stealer()))).collect();
+        let spares: Vec<_> = deques.split_off(config.workers);
+        let spares = (config.workers..).zip(spares).collect();
+        let monitored = config.spare_workers != 0 || config.stall_after.is_some();
         let pool = Pool::new(Arc::clone(&config.name), config.blocking_threads);
         let shared = Arc::new(Shared {
             config,
+            held_up: AtomicUsize::new(0),
+            monitor: monitored.then(|| Monitor::new(spares)),
             pool,
             remotes,
             injector: Injector::new(),
@@ -61,7 +69,7 @@ impl Threads {
             drained: (Mutex::new(()), Condvar::new()),
             stuck: Mutex::new(Vec::new()),
         });
-        let mut threads = Threads { shared, handles: Vec::new(), own: None };
+        let mut threads = Threads { shared, handles: Vec::new(), monitor: None, own: None };
         let rest = deques.split_off(usize::from(own));
         threads.own = deques.pop();
         for (offset, deque) in rest.into_iter().enumerate() {
@@ -72,6 +80,15 @@ impl Threads {
                 .spawn(move || Worker::new(shared, index, deque).run(&|| false));
             match thread {
                 Ok(handle) => threads.handles.push(handle),
+                Err(error) => {
+                    threads.stop(None);
+                    return Err(BuildError::Thread(error));
+                }
+            }
+        }
+        if monitored {
+            match monitor::start(&threads.shared) {
+                Ok(handle) => threads.monitor = Some(handle),
                 Err(error) => {
                     threads.stop(None);
                     return Err(BuildError::Thread(error));
@@ -139,15 +156,21 @@ impl Threads {
         self.close();
         self.shared.stopping.store(true, Ordering::Release);
         self.shared.wake_all();
+        if let Some(monitor) = &self.shared.monitor {
+            monitor.stop();
+        }
     }
 
     /// Ends what is left, joins the threads and says how it went. Blocking calls that run have time
     /// until `deadline`.
     pub(crate) fn stop(&mut self, deadline: Option<Instant>) -> ShutdownReport {
         self.begin_stop();
-        for handle in self.handles.drain(..) {
+        for handle in self.monitor.take().into_iter().chain(self.handles.drain(..)) {
             // A worker's loop does not panic; if it did, its runtime is gone all the same.
             let _ = handle.join();
+        }
+        if let Some(monitor) = &self.shared.monitor {
+            monitor.join_spares();
         }
         let shared = &self.shared;
         // Jobs that were posted while the last worker stopped.
@@ -204,13 +227,16 @@ impl Threads {
         };
         let pool = shared.pool.counts();
         RuntimeMetrics {
-            workers: shared.remotes.len(),
+            workers: shared.config.workers,
             spawned: shared.spawned.load(Ordering::Relaxed) + sum(|c| &c.spawned),
             finished: sum(|c| &c.finished),
             rounds: sum(|c| &c.ticks),
             steals: sum(|c| &c.steals),
             sleeps: sum(|c| &c.sleeps),
             detached_panics: shared.panics.load(Ordering::Relaxed),
+            held_up_workers: shared.held_up.load(Ordering::Relaxed),
+            spare_workers: shared.monitor.as_ref().map_or(0, |m| m.spares.load(Ordering::Relaxed)),
+            stalls: shared.monitor.as_ref().map_or(0, |m| m.stalls.load(Ordering::Relaxed)),
             blocking_threads: pool.threads,
             blocking_idle: pool.idle,
             blocking_peak: pool.peak,

@@ -21,10 +21,11 @@ use std::sync::Arc;
 
 use super::io::Descriptors;
 use super::job::{Header, JobRef};
+use super::monitor::Shown;
 use super::parker::{SLEEPING, SUMMONED};
 use super::shared::{PanicReport, Remote, Shared, bump};
 use crate::coroutine::sched::{self, Launch};
-use crate::coroutine::{Core, Schedule, core, core_or_make};
+use crate::coroutine::{Core, Schedule, Watch, core, core_or_make};
 use crate::prim::Ordering;
 use crate::sys::{clock, futex, membarrier, poller};
 use crate::timer::Timers;
@@ -103,6 +104,7 @@ impl Worker {
         core.worker.set(core::ptr::from_ref(self).cast());
         core.timers.set(core::ptr::from_ref(&self.timers).cast());
         core.on_park.set(super::fork::offer_all);
+        let _shown = Shown::new(&self.remote, Watch::of(core));
         poller::sharpen_timers();
         while !done() {
             if !self.round(core) {
@@ -182,7 +184,7 @@ impl Worker {
     }
 
     fn take_injected(&self) -> Option<JobRef> {
-        if self.shared.injector.is_empty() {
+        if self.shared.injector.is_empty() || !self.shared.may_take(self.index) {
             return None;
         }
         loop {
@@ -199,6 +201,9 @@ impl Worker {
         let header = job.header();
         let (name, location, id, stack_size) =
             (header.name.clone(), header.location, header.id, header.stack_size);
+        if let (Some(name), Some(monitor)) = (&name, &self.shared.monitor) {
+            monitor.enter_name(id, name);
+        }
         let data = job.into_raw();
         let launch = Launch { id, name, location, stack_size, body: run_job, data };
         match sched::launch(core, &self.schedule, launch) {
@@ -219,7 +224,7 @@ impl Worker {
         if !self.searching.get() {
             // At most half of the workers search at a time: the others would only get in the way.
             let searching = self.shared.searching.load(Ordering::Relaxed);
-            if 2 * searching < self.shared.remotes.len() {
+            if 2 * searching < self.shared.config.workers && self.shared.may_take(self.index) {
                 self.shared.searching.fetch_add(1, Ordering::Relaxed);
                 self.searching.set(true);
             }
@@ -230,8 +235,8 @@ impl Worker {
                     self.found_work();
                     return self.start(core, job);
                 }
-                let up = self.shared.remotes.len() - self.shared.sleepers.load(Ordering::Relaxed);
-                if up <= 1 || !self.remote.inbox.is_empty() {
+                let sleepers = self.shared.sleepers.load(Ordering::Relaxed);
+                if self.shared.config.workers <= sleepers + 1 || !self.remote.inbox.is_empty() {
                     break;
                 }
                 for _ in 0..PAUSES {
@@ -297,13 +302,17 @@ impl Worker {
             *remote.interrupt.lock() = self.descriptors.borrow().interrupt();
             remote.polls.store(true, Ordering::Relaxed);
         }
+        let takes = self.shared.may_take(self.index);
         remote.sleep.prepare();
-        self.shared.sleepers.fetch_add(1, Ordering::Relaxed);
+        // A spare that may not take work is no sleeper that somebody with work could wake.
+        self.shared.sleepers.fetch_add(usize::from(takes), Ordering::Relaxed);
         membarrier::heavy();
         let stay_up = core.ready_len() != 0
             || !remote.inbox.is_empty()
             || remote.has_local.load(Ordering::Relaxed)
-            || self.shared.has_stealable()
+            || takes != self.shared.may_take(self.index)
+            || !self.deque.is_empty()
+            || (takes && self.shared.has_stealable())
             || self.shared.stopping.load(Ordering::Relaxed)
             || done();
         if !stay_up {
@@ -319,10 +328,13 @@ impl Worker {
                 {}
             }
         }
-        self.shared.sleepers.fetch_sub(1, Ordering::Relaxed);
+        self.shared.sleepers.fetch_sub(usize::from(takes), Ordering::Relaxed);
         if remote.sleep.cancel() == SUMMONED {
             debug_assert!(!self.searching.get());
             self.searching.set(true);
+        }
+        if let Some(monitor) = &self.shared.monitor {
+            monitor.rouse();
         }
     }
 
@@ -392,8 +404,12 @@ fn note_jobs() {
 unsafe fn run_job(data: *mut ()) {
     // SAFETY: by the contract.
     let job = unsafe { JobRef::from_raw(data) };
+    let named = job.header().name.is_some().then_some(job.header().id);
     job.run();
     if let Some(worker) = current_worker() {
+        if let (Some(id), Some(monitor)) = (named, &worker.shared.monitor) {
+            monitor.strike_name(id);
+        }
         bump(&worker.remote.counts.finished);
         worker.note_drained();
     }

@@ -126,6 +126,21 @@ impl Stack {
         self.header().set_stale_label(id, name, len, at);
     }
 
+    /// Number and spawn site of the coroutine on the stack whose top that is or was; `None`: it has
+    /// none. Any thread; a stack that changes hands meanwhile gives one of its owners.
+    ///
+    /// # Safety
+    ///
+    /// - `top` was the [`top`](Stack::top) of a stack once: the memory stays a stack's for ever,
+    ///   though its pages may have been given back and read as zeros.
+    pub(crate) unsafe fn label_above(
+        top: NonNull<u8>,
+    ) -> Option<(u64, &'static Location<'static>)> {
+        // SAFETY: by the contract, what is there is a header or zeros.
+        let label = unsafe { Header::label_at(top.cast().as_ptr()) }?;
+        label.location.map(|location| (label.id, location))
+    }
+
     #[inline(always)]
     pub(super) fn clear_label(&self) {
         self.header().clear_label();
