@@ -12,10 +12,9 @@ mod arch;
 pub mod arena;
 #[cfg(not(loom))]
 #[allow(clippy::disallowed_types, reason = "the lint sees through the names that prim re-exports")]
-#[allow(dead_code, reason = "select names the rest")]
 pub mod cancel;
 #[allow(clippy::disallowed_types, reason = "the lint sees through the names that prim re-exports")]
-#[allow(dead_code, reason = "select, futures and metrics land one by one")]
+#[cfg_attr(loom, allow(dead_code, reason = "only its pure files are built under loom"))]
 pub mod channel;
 #[cfg(not(loom))]
 #[allow(dead_code, unused_imports, reason = "the layers above land one by one")]

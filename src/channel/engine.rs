@@ -121,17 +121,11 @@ impl<T> Engine<T> {
     /// Offers the value in `cell`, which is full.
     #[inline(always)]
     pub(super) fn send(&mut self, cell: &mut Option<T>) -> Sent {
-        self.send_but(cell, None)
-    }
-
-    /// As [`send`](Engine::send), on behalf of a select that waits here itself.
-    #[inline(always)]
-    pub(super) fn send_but(&mut self, cell: &mut Option<T>, but: Option<SlotRef>) -> Sent {
         if self.closed {
             return Sent::Closed;
         }
         if !self.receivers.is_empty()
-            && let Some(wake) = self.receivers.give_but(cell, but)
+            && let Some(wake) = self.receivers.give(cell)
         {
             return Sent::Handed(wake);
         }
@@ -164,19 +158,13 @@ impl<T> Engine<T> {
     /// Asks for a value into `cell`, which is empty.
     #[inline(always)]
     pub(super) fn recv(&mut self, cell: &mut Option<T>) -> Received {
-        self.recv_but(cell, None)
-    }
-
-    /// As [`recv`](Engine::recv), on behalf of a select that waits here itself.
-    #[inline(always)]
-    pub(super) fn recv_but(&mut self, cell: &mut Option<T>, but: Option<SlotRef>) -> Received {
         if let Some(value) = self.buffer.pop() {
             *cell = Some(value);
-            let wake = if self.senders.is_empty() { None } else { self.refill(but) };
+            let wake = if self.senders.is_empty() { None } else { self.refill() };
             return Received::Value(wake);
         }
         if !self.senders.is_empty()
-            && let Some(wake) = self.senders.take_but(cell, but)
+            && let Some(wake) = self.senders.take(cell)
         {
             return Received::Value(Some(wake));
         }
@@ -185,12 +173,12 @@ impl<T> Engine<T> {
 
     /// The first waiting sender's value takes the place that has become free.
     #[inline(always)]
-    fn refill(&mut self, but: Option<SlotRef>) -> Option<Wake> {
+    fn refill(&mut self) -> Option<Wake> {
         if self.buffer.len() >= self.capacity {
             return None;
         }
         let mut cell = None;
-        let wake = self.senders.take_but(&mut cell, but)?;
+        let wake = self.senders.take(&mut cell)?;
         if let Some(value) = cell {
             self.buffer.push(value);
         }
@@ -218,22 +206,17 @@ impl<T> Engine<T> {
         self.receivers.dismiss().or_else(|| self.senders.dismiss())
     }
 
-    #[inline(always)]
-    pub(super) fn is_closed(&self) -> bool {
+    /// Whether a send of the party `own`, which may wait here itself, would not wait.
+    pub(super) fn can_send(&self, own: SlotRef) -> bool {
         self.closed
-    }
-
-    /// What a select may expect of a send at this moment.
-    pub(super) fn can_send(&self) -> bool {
-        self.closed
-            || !self.receivers.is_empty()
-            || self.buffer.len() < self.capacity
             || self.overflow != Overflow::Suspend
+            || self.buffer.len() < self.capacity
+            || self.receivers.has_other(own)
     }
 
-    /// What a select may expect of a receive at this moment.
-    pub(super) fn can_recv(&self) -> bool {
-        self.closed || !self.buffer.is_empty() || !self.senders.is_empty()
+    /// Whether a receive of the party `own`, which may wait here itself, would not wait.
+    pub(super) fn can_recv(&self, own: SlotRef) -> bool {
+        self.closed || !self.buffer.is_empty() || self.senders.has_other(own)
     }
 }
 

@@ -76,12 +76,6 @@ impl<S> Lock<S> {
         Guard { entry: self.gate.enter(), lock: self }
     }
 
-    /// The state, of a lock that nobody else has.
-    pub(super) fn get_mut(&mut self) -> &mut S {
-        // SAFETY: `&mut self` proves that no guard exists.
-        self.state.with_mut(|state| unsafe { &mut *state })
-    }
-
     /// For reports: whether the gate is biased, revoked, taken.
     pub(super) fn gate(&self) -> &impl fmt::Debug {
         &self.gate

@@ -48,6 +48,9 @@ mod policy;
 #[cfg(not(loom))]
 mod receiver;
 #[cfg(not(loom))]
+#[doc(hidden)]
+pub mod select;
+#[cfg(not(loom))]
 mod sender;
 #[cfg(not(loom))]
 mod shared;
@@ -62,5 +65,7 @@ pub use future::{IntoStream, RecvFuture, RecvStream, SendFuture};
 pub use policy::Overflow;
 #[cfg(not(loom))]
 pub use receiver::{IntoIter, Iter, Receiver, TryIter};
+#[cfg(not(loom))]
+pub use select::{Arm, Operation, RecvArm, Select, SendArm, after};
 #[cfg(not(loom))]
 pub use sender::Sender;

@@ -38,6 +38,18 @@ pub(super) enum Waiter {
     Shared { slot: SlotRef, generation: u32, arm: u16 },
     /// A future; the lock decides here too.
     Task(Waker),
+    /// A party that wants to know when an operation could go on, and brings no cell.
+    Watch { slot: SlotRef, generation: u32, arm: u16 },
+}
+
+/// Tells a watcher. This wake happens inside the lock: it is a push to a queue or the kernel's wake
+/// of a thread, and no code of the user's.
+#[cold]
+#[inline(never)]
+fn notify(slot: SlotRef, generation: u32, arm: u16) {
+    if let Some(claim) = slot.claim(generation, Outcome::Ready(arm)) {
+        claim.wake();
+    }
 }
 
 /// A party to be woken after unlocking.
@@ -70,7 +82,7 @@ pub(super) struct Node<T> {
     linked: Cell<bool>,
     /// Written when the node is linked, so that making a node that never waits costs nothing.
     links: UnsafeCell<MaybeUninit<Links<T>>>,
-    pinned: PhantomPinned,
+    _pinned: PhantomPinned,
 }
 
 impl<T> Node<T> {
@@ -81,7 +93,7 @@ impl<T> Node<T> {
             value: UnsafeCell::new(value),
             linked: Cell::new(false),
             links: UnsafeCell::new(MaybeUninit::uninit()),
-            pinned: PhantomPinned,
+            _pinned: PhantomPinned,
         }
     }
 
@@ -217,27 +229,14 @@ impl<T> List<T> {
         }
     }
 
-    /// Unlinks the first node whose wait can still be won, and wins it. A party in `but` is passed
-    /// over and stays.
+    /// Unlinks the first node whose wait can still be won, and wins it. Watchers on the way are
+    /// woken and passed over.
     #[inline(always)]
-    fn win(&mut self, but: Option<SlotRef>) -> Option<(*const Node<T>, Wake)> {
-        let mut at = self.first;
-        while !at.is_null() {
-            let node = at;
-            // SAFETY: it is linked here, hence alive, and we hold the lock.
-            unsafe {
-                if let Some(own) = but
-                    && let Waiter::Shared { slot, .. } = &(*(*node).links()).waiter
-                    && slot.same(own)
-                {
-                    at = (*(*node).links()).next;
-                    continue;
-                }
-                at = (*(*node).links()).next;
-            }
-            // SAFETY: as above.
-            let waiter = unsafe { self.unlink(node) };
-            let claim = match waiter {
+    fn win(&mut self) -> Option<(*const Node<T>, Wake)> {
+        while !self.first.is_null() {
+            let node = self.first;
+            // SAFETY: it is linked here.
+            let claim = match unsafe { self.unlink(node) } {
                 Waiter::Alone { slot, generation } => {
                     slot.claim_exclusive(generation, Outcome::Ready(0))
                 }
@@ -245,6 +244,10 @@ impl<T> List<T> {
                     slot.claim(generation, Outcome::Ready(arm))
                 }
                 Waiter::Task(waker) => return Some((node, Wake::Task(waker))),
+                Waiter::Watch { slot, generation, arm } => {
+                    notify(slot, generation, arm);
+                    continue;
+                }
             };
             if let Some(claim) = claim {
                 return Some((node, Wake::Party(claim)));
@@ -256,13 +259,7 @@ impl<T> List<T> {
     /// Moves the value in `from` to the first party that waits for one.
     #[inline(always)]
     pub(super) fn give(&mut self, from: &mut Option<T>) -> Option<Wake> {
-        self.give_but(from, None)
-    }
-
-    /// As [`give`](List::give), passing over the party in `but`.
-    #[inline(always)]
-    pub(super) fn give_but(&mut self, from: &mut Option<T>, but: Option<SlotRef>) -> Option<Wake> {
-        let (node, wake) = self.win(but)?;
+        let (node, wake) = self.win()?;
         // SAFETY: its wait is won and not yet woken, or it is a future that needs the lock to go
         // on: the node is alive and its cell is ours. The cell was empty (invariant 4).
         unsafe { (*node).value.get().write(from.take()) };
@@ -272,22 +269,31 @@ impl<T> List<T> {
     /// Moves the value of the first party that waits with one to `to`, which is empty.
     #[inline(always)]
     pub(super) fn take(&mut self, to: &mut Option<T>) -> Option<Wake> {
-        self.take_but(to, None)
-    }
-
-    /// As [`take`](List::take), passing over the party in `but`.
-    #[inline(always)]
-    pub(super) fn take_but(&mut self, to: &mut Option<T>, but: Option<SlotRef>) -> Option<Wake> {
-        let (node, wake) = self.win(but)?;
-        // SAFETY: as in `give_but`; `take` leaves the cell empty for the owner to see.
+        let (node, wake) = self.win()?;
+        // SAFETY: as in `give`; `take` leaves the cell empty for the owner to see.
         *to = unsafe { (*(*node).value.get()).take() };
         Some(wake)
+    }
+
+    /// Whether anybody waits here with or for a value but the party of `own`.
+    pub(super) fn has_other(&self, own: SlotRef) -> bool {
+        let mut node = self.first;
+        while !node.is_null() {
+            // SAFETY: a linked node is alive, and we hold the lock; the reference ends at once.
+            let links = unsafe { &*(*node).links() };
+            match &links.waiter {
+                Waiter::Alone { .. } | Waiter::Task(_) => return true,
+                Waiter::Shared { slot, .. } if !slot.same(own) => return true,
+                Waiter::Shared { .. } | Waiter::Watch { .. } => node = links.next,
+            }
+        }
+        false
     }
 
     /// Ends the first wait because the channel is closed: no value moves, and by that the owner
     /// knows.
     pub(super) fn dismiss(&mut self) -> Option<Wake> {
-        self.win(None).map(|(_, wake)| wake)
+        self.win().map(|(_, wake)| wake)
     }
 }
 

@@ -224,6 +224,10 @@ impl<T> Receiver<T> {
     }
 }
 
+// A panic leaves no operation half done: the engine is whole whenever its lock is free.
+impl<T> std::panic::UnwindSafe for Receiver<T> {}
+impl<T> std::panic::RefUnwindSafe for Receiver<T> {}
+
 impl<T> Clone for Receiver<T> {
     fn clone(&self) -> Receiver<T> {
         self.shared.join(Side::Recv);

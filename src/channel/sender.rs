@@ -208,6 +208,10 @@ impl<T> Sender<T> {
     }
 }
 
+// A panic leaves no operation half done: the engine is whole whenever its lock is free.
+impl<T> std::panic::UnwindSafe for Sender<T> {}
+impl<T> std::panic::RefUnwindSafe for Sender<T> {}
+
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Sender<T> {
         self.shared.join(Side::Send);

@@ -20,6 +20,7 @@ use super::engine::{Engine, Received, Sent};
 use super::lock::{Guard, Lock};
 use super::node::{List, Node, Waiter, Wake};
 use super::policy::Undelivered;
+use super::select::Place;
 use crate::cancel::CancelToken;
 use crate::coroutine::WaitReason;
 use crate::error::{RecvError, SendError, TryRecvError, TrySendError};
@@ -350,6 +351,37 @@ impl<T> Shared<T> {
         poll
     }
 
+    /// Does the operation if that needs no waiting: true, and the cell says whether it happened.
+    pub(super) fn try_now(&self, node: &Node<T>, side: Side) -> bool {
+        debug_assert!(!node.is_linked());
+        // SAFETY: a select's arm, which is not linked; the reference ends with the call.
+        self.start(side, unsafe { node.cell() }).is_ok()
+    }
+
+    /// Links the node of a select's arm; false: the operation need not wait, and nothing is linked.
+    ///
+    /// # Safety
+    ///
+    /// - The node is not linked; it stays where it is until it is unlinked, and its owner calls
+    ///   [`abandon`](Shared::abandon) before it goes away in any manner.
+    pub(super) unsafe fn enlist(&self, node: &Node<T>, side: Side, place: Place) -> bool {
+        let Place { slot, generation, arm, watch } = place;
+        let mut engine = self.lock.enter();
+        let ready = match side {
+            Side::Send => engine.can_send(slot),
+            Side::Recv => engine.can_recv(slot),
+        };
+        if !ready {
+            let waiter = match watch {
+                false => Waiter::Shared { slot, generation, arm },
+                true => Waiter::Watch { slot, generation, arm },
+            };
+            // SAFETY: by the contract; the list of the side.
+            unsafe { side.list(&mut engine).push(node, waiter) };
+        }
+        !ready
+    }
+
     /// Takes a node out whose owner will not wait for it. A value that a partner has already given
     /// to it goes to the next receiver.
     #[cold]
@@ -467,7 +499,7 @@ impl<T> fmt::Debug for Shared<T> {
         }
         let senders = self.senders.load(Ordering::Relaxed);
         let receivers = self.receivers.load(Ordering::Relaxed);
-        write!(f, ", {senders} senders, {receivers} receivers")?;
+        write!(f, ", {senders} senders, {receivers} receivers, {:?}", self.lock.gate())?;
         if self.is_closed() { f.write_str(", closed") } else { Ok(()) }
     }
 }

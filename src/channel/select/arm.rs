@@ -1,0 +1,317 @@
+//! The arms of a select: receive, send, time, cancel, any future.
+
+use crate::cancel::{CancelToken, Cancelled, Registration};
+use crate::channel::node::Node;
+use crate::channel::shared::{Shared, Side};
+use crate::channel::{Receiver, Sender};
+use crate::error::{CancelReason, RecvError, SendError};
+use crate::prim::{Arc, Mutex};
+use crate::token::{Outcome, SlotRef};
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+
+/// Where an arm waits: the select's word, and the number by which it learns of this arm.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    pub(in crate::channel) slot: SlotRef,
+    pub(in crate::channel) generation: u32,
+    pub(in crate::channel) arm: u16,
+    /// Only look, do nothing: for `ready`.
+    pub(in crate::channel) watch: bool,
+}
+
+/// What a select needs of an arm. Its methods are the library's own business.
+pub trait Operation {
+    /// Does it if it need not wait.
+    fn try_now(&mut self) -> bool;
+    /// Enlists it; false: it need not wait, and is not enlisted.
+    fn enlist(&mut self, place: Place) -> bool;
+    /// Takes it off the list, if it is on one.
+    fn leave(&mut self);
+    /// It was chosen; false: by mistake, and the select goes on.
+    fn chosen(&mut self) -> bool {
+        true
+    }
+    /// When it is done by time alone.
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+}
+
+/// An arm of a [`Select`](super::Select), with what came of it.
+pub trait Arm: Operation {
+    /// What it gives when it was chosen.
+    type Output;
+
+    /// What came of the arm that was chosen.
+    ///
+    /// # Panics
+    ///
+    /// If it was not chosen.
+    fn take(&mut self) -> Self::Output;
+}
+
+/// Receives the next value; made by [`Receiver::arm`](crate::channel::Receiver::arm).
+pub struct RecvArm<'a, T> {
+    shared: &'a Shared<T>,
+    node: Node<T>,
+}
+
+/// Sends a value; made by [`Sender::arm`](crate::channel::Sender::arm).
+pub struct SendArm<'a, T> {
+    shared: &'a Shared<T>,
+    node: Node<T>,
+}
+
+/// For `select!`.
+#[doc(hidden)]
+pub fn recv_arm<T>(receiver: &Receiver<T>) -> RecvArm<'_, T> {
+    RecvArm { shared: receiver.shared(), node: Node::new(None) }
+}
+
+/// For `select!`.
+#[doc(hidden)]
+pub fn send_arm<T>(sender: &Sender<T>, value: T) -> SendArm<'_, T> {
+    SendArm { shared: sender.shared(), node: Node::new(Some(value)) }
+}
+
+macro_rules! channel_operation {
+    ($name:ident, $side:expr) => {
+        impl<T> Operation for $name<'_, T> {
+            #[inline]
+            fn try_now(&mut self) -> bool {
+                self.shared.try_now(&self.node, $side)
+            }
+
+            fn enlist(&mut self, place: Place) -> bool {
+                // SAFETY: `choose` borrows the arm until it returns or unwinds, and calls `leave`
+                // before that if the arm was not chosen; if it was, a partner has unlinked it.
+                unsafe { self.shared.enlist(&self.node, $side, place) }
+            }
+
+            fn leave(&mut self) {
+                self.shared.abandon(&self.node, $side);
+            }
+        }
+
+        impl<T> fmt::Debug for $name<'_, T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({:?})", stringify!($name), self.shared)
+            }
+        }
+    };
+}
+
+channel_operation!(RecvArm, Side::Recv);
+channel_operation!(SendArm, Side::Send);
+
+impl<T> RecvArm<'_, T> {
+    fn value(&mut self) -> Option<T> {
+        // SAFETY: no select is under way, so the node is not linked and is the arm's own.
+        unsafe { self.node.cell() }.take()
+    }
+}
+
+impl<T> Arm for RecvArm<'_, T> {
+    type Output = Result<T, RecvError>;
+
+    #[inline]
+    fn take(&mut self) -> Result<T, RecvError> {
+        self.value().ok_or(RecvError)
+    }
+}
+
+impl<T> SendArm<'_, T> {
+    /// The value, if it was not sent.
+    pub fn unsent(&mut self) -> Option<T> {
+        // SAFETY: no select is under way, so the node is not linked and is the arm's own.
+        unsafe { self.node.cell() }.take()
+    }
+}
+
+impl<T> Arm for SendArm<'_, T> {
+    type Output = Result<(), SendError<T>>;
+
+    #[inline]
+    fn take(&mut self) -> Result<(), SendError<T>> {
+        self.unsent().map_or(Ok(()), |value| Err(SendError(value)))
+    }
+}
+
+/// Is ready at a point in time; made by [`after`].
+#[derive(Clone, Copy, Debug)]
+pub struct AfterArm(Option<Instant>);
+
+/// An arm that is ready after `duration`: `_ = after(duration) =>` in `select!`. One that is too
+/// long for the clock never is.
+#[must_use]
+pub fn after(duration: Duration) -> AfterArm {
+    AfterArm(Instant::now().checked_add(duration))
+}
+
+impl Operation for AfterArm {
+    fn try_now(&mut self) -> bool {
+        self.0.is_some_and(|deadline| deadline <= Instant::now())
+    }
+
+    fn enlist(&mut self, _: Place) -> bool {
+        !self.try_now()
+    }
+
+    fn leave(&mut self) {}
+
+    fn deadline(&self) -> Option<Instant> {
+        self.0
+    }
+}
+
+impl Arm for AfterArm {
+    type Output = ();
+
+    fn take(&mut self) {}
+}
+
+/// Is ready when a token is cancelled.
+#[derive(Debug)]
+pub struct CancelArm<'a> {
+    token: &'a CancelToken,
+    registration: Option<Registration<'a>>,
+}
+
+/// For `select!`.
+#[doc(hidden)]
+pub fn cancel_arm<'a>(cancelled: &Cancelled<'a>) -> CancelArm<'a> {
+    CancelArm { token: cancelled.token(), registration: None }
+}
+
+impl Operation for CancelArm<'_> {
+    fn try_now(&mut self) -> bool {
+        self.token.is_cancelled()
+    }
+
+    fn enlist(&mut self, place: Place) -> bool {
+        let outcome = Outcome::Ready(place.arm);
+        self.registration = self.token.register(place.slot, place.generation, outcome);
+        self.registration.is_some()
+    }
+
+    fn leave(&mut self) {
+        self.registration = None;
+    }
+}
+
+impl Arm for CancelArm<'_> {
+    type Output = CancelReason;
+
+    fn take(&mut self) -> CancelReason {
+        self.registration = None;
+        self.token.reason().unwrap_or_default()
+    }
+}
+
+/// Is ready when a future is. Enlisting allocates its waker.
+pub struct FutureArm<'a, F: Future> {
+    future: Pin<&'a mut F>,
+    output: Option<F::Output>,
+    waker: Option<Arc<ArmWaker>>,
+}
+
+/// For `select!`.
+#[doc(hidden)]
+pub fn future_arm<F: Future>(future: Pin<&mut F>) -> FutureArm<'_, F> {
+    FutureArm { future, output: None, waker: None }
+}
+
+/// Chooses an arm of the select that is enlisted, if one is.
+struct ArmWaker(Mutex<Option<Place>>);
+
+impl Wake for ArmWaker {
+    fn wake(self: Arc<ArmWaker>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<ArmWaker>) {
+        let place = *self.0.lock();
+        if let Some(Place { slot, generation, arm, .. }) = place
+            && let Some(claim) = slot.claim(generation, Outcome::Ready(arm))
+        {
+            claim.wake();
+        }
+    }
+}
+
+impl<F: Future> FutureArm<'_, F> {
+    fn poll(&mut self, waker: &Waker) -> bool {
+        if self.output.is_none()
+            && let Poll::Ready(output) = self.future.as_mut().poll(&mut Context::from_waker(waker))
+        {
+            self.output = Some(output);
+        }
+        self.output.is_some()
+    }
+}
+
+impl<F: Future> Operation for FutureArm<'_, F> {
+    fn try_now(&mut self) -> bool {
+        self.poll(Waker::noop())
+    }
+
+    fn enlist(&mut self, place: Place) -> bool {
+        let waker = self.waker.get_or_insert_with(|| Arc::new(ArmWaker(Mutex::new(None))));
+        *waker.0.lock() = Some(place);
+        let waker = Waker::from(Arc::clone(waker));
+        !self.poll(&waker)
+    }
+
+    fn leave(&mut self) {
+        if let Some(waker) = &self.waker {
+            *waker.0.lock() = None;
+        }
+    }
+
+    fn chosen(&mut self) -> bool {
+        self.leave();
+        self.try_now()
+    }
+}
+
+impl<F: Future> Arm for FutureArm<'_, F> {
+    type Output = F::Output;
+
+    fn take(&mut self) -> F::Output {
+        self.output.take().expect("the arm was not chosen")
+    }
+}
+
+impl<F: Future> fmt::Debug for FutureArm<'_, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FutureArm").field("ready", &self.output.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl<T> Receiver<T> {
+    /// An arm for a [`Select`](super::Select).
+    #[must_use]
+    pub fn arm(&self) -> RecvArm<'_, T> {
+        recv_arm(self)
+    }
+}
+
+impl<T> Sender<T> {
+    /// An arm for a [`Select`](super::Select); it keeps the value unless it is chosen.
+    #[must_use]
+    pub fn arm(&self, value: T) -> SendArm<'_, T> {
+        send_arm(self, value)
+    }
+}
+
+impl<'a> Cancelled<'a> {
+    /// An arm for a [`Select`](super::Select).
+    #[must_use]
+    pub fn arm(&self) -> CancelArm<'a> {
+        cancel_arm(self)
+    }
+}
