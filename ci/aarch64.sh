@@ -3,8 +3,8 @@
 # PAC, BTI, SVE) and `cortex-a53` (none of them), with Debian's compiler, which is also the newest
 # Rust of the gates.
 #
-# KCORO_SLOW_TESTS=0 tells tests that emulation is slow: they shorten their loops, none is left out.
-# KCORO_TEST_RUNNER is what a test that starts its own program puts in front of it.
+# KCORO_TEST_SCALE shortens the long loops of the tests; none is left out. KCORO_TEST_RUNNER is
+# what a test that starts its own program puts in front of it.
 . "$(dirname "$0")/lib.sh"
 . ci/debian.sh
 need aarch64-linux-gnu-gcc gcc libc6-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross
@@ -13,18 +13,21 @@ debian_rust
 target=aarch64-unknown-linux-gnu
 export CARGO_TARGET_DIR=target/aarch64
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
-export KCORO_SLOW_TESTS=0
-labs=()
-for lab in lab_simple_park_demo lab_minimal_switch lab_stack_test lab_token_kernel_demo; do
-  [ -e lab/src/bin/$lab.rs ] && labs+=("$lab")
-done
+export KCORO_TEST_SCALE=${KCORO_TEST_SCALE:-10}
+# A backtrace of every panic a test expects would take longer than the tests.
+export RUST_BACKTRACE=0
+labs=("lab_simple_park_demo" "lab_minimal_switch" "lab_stack_test" "lab_token_kernel_demo"
+  "lab_token_vm_bench 2000 20")
 for cpu in max cortex-a53; do
   runner="qemu-aarch64 -cpu $cpu -L /usr/aarch64-linux-gnu"
   export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER=$runner KCORO_TEST_RUNNER=$runner
   echo "== $cpu"
-  run cargo test --workspace --target $target
-  run cargo test --workspace --target $target --release --lib --tests
+  run cargo test -p kcoro -p kcoro-cli --target $target --lib --bins --tests
+  run cargo test -p kcoro --target $target --release --lib --tests
   for lab in "${labs[@]}"; do
-    run cargo run -q --release --target $target -p kcoro-lab --bin "$lab"
+    read -r program arguments <<< "$lab"
+    # Several words.
+    # shellcheck disable=SC2086
+    run cargo run -q --release --target $target -p kcoro-lab --bin "$program" -- $arguments
   done
 done

@@ -1,30 +1,16 @@
 //! Runtimes: spawn, join, sleep, steal, shut down.
 
+mod scale;
+mod watchdog;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use kcoro::coroutine;
 use kcoro::runtime::{Aborted, Runtime};
-
-fn watchdog(name: &'static str) -> impl Drop {
-    struct Stop(std::sync::mpsc::Sender<()>);
-    impl Drop for Stop {
-        fn drop(&mut self) {
-            let _ = self.0.send(());
-        }
-    }
-    let (tx, rx) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        if rx.recv_timeout(Duration::from_secs(120))
-            == Err(std::sync::mpsc::RecvTimeoutError::Timeout)
-        {
-            eprintln!("{name} hangs");
-            std::process::abort();
-        }
-    });
-    Stop(tx)
-}
+use scale::scaled;
+use watchdog::watchdog;
 
 #[test]
 fn run_returns_the_value() {
@@ -38,15 +24,16 @@ fn run_returns_the_value() {
 #[test]
 fn many_spawns_and_joins() {
     let _dog = watchdog("many_spawns_and_joins");
+    let count = scaled(10_000) as u64;
     for workers in [1, 2, 4] {
         let rt = Runtime::builder().workers(workers).build().unwrap();
-        let total: u64 = rt.run(|| {
-            let handles: Vec<_> = (0..10_000u64).map(|i| kcoro::spawn(move || i)).collect();
+        let total: u64 = rt.run(move || {
+            let handles: Vec<_> = (0..count).map(|i| kcoro::spawn(move || i)).collect();
             handles.into_iter().map(|h| h.join().unwrap()).sum()
         });
-        assert_eq!(total, 49_995_000);
+        assert_eq!(total, count * (count - 1) / 2);
         assert!(rt.drain(Duration::from_secs(60)));
-        assert_eq!(rt.metrics().finished, 10_001);
+        assert_eq!(rt.metrics().finished, count + 1);
     }
 }
 
@@ -129,7 +116,7 @@ fn detached_panics_reach_the_hook() {
 fn park_and_unpark_across_workers() {
     let _dog = watchdog("park_and_unpark");
     let rt = Runtime::builder().workers(2).build().unwrap();
-    let rounds = if cfg!(debug_assertions) { 2_000 } else { 100_000 };
+    let rounds = scaled(if cfg!(debug_assertions) { 2_000 } else { 100_000 });
     let (tx, rx) = std::sync::mpsc::channel();
     let parked = rt.spawn(move || {
         tx.send(coroutine::unparker()).unwrap();

@@ -2,31 +2,28 @@
 
 #![allow(clippy::disallowed_types, reason = "a test is not a protocol file")]
 
+mod scale;
+mod watchdog;
+
 use kcoro::coroutine::Task;
 use kcoro::error::{CancelReason, Stale, WaitError};
 use kcoro::token::{self, Kernel, Payload, Ticket};
+use scale::scaled;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{self, channel};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
-const ROUNDS: u64 = if cfg!(debug_assertions) { 30_000 } else { 1_000_000 };
+fn rounds() -> u64 {
+    scaled(if cfg!(debug_assertions) { 30_000 } else { 1_000_000 }) as u64
+}
 
-/// Aborts the process when a test hangs.
-struct Watchdog(#[expect(dead_code, reason = "its drop is the signal")] mpsc::Sender<()>);
-
-fn watchdog(name: &'static str) -> Watchdog {
-    let (alive, gone) = channel::<()>();
-    thread::spawn(move || {
-        if gone.recv_timeout(Duration::from_secs(120)) == Err(mpsc::RecvTimeoutError::Timeout) {
-            eprintln!("{name} hangs: {:?}", Kernel::stats());
-            std::process::abort();
-        }
-    });
-    Watchdog(alive)
+/// Aborts the process when a test hangs, with the figures of the table.
+fn watchdog(name: &'static str) -> impl Drop {
+    watchdog::watchdog_with(name, || eprintln!("{:?}", Kernel::stats()))
 }
 
 #[test]
@@ -309,7 +306,7 @@ fn publish_and_complete_race() {
         }
     });
     let (mut completed, mut timed_out) = (0, 0);
-    for round in 0..ROUNDS {
+    for round in 0..rounds() {
         let ticket = token::publish();
         cell.store(ticket.into_raw(), Ordering::Relaxed);
         let patience = Duration::from_nanos(if round % 8 == 0 { 1 } else { 200_000 });
@@ -324,14 +321,14 @@ fn publish_and_complete_race() {
     }
     stop.store(true, Ordering::Relaxed);
     assert_eq!(completer.join().unwrap(), completed);
-    assert_eq!(completed + timed_out, ROUNDS);
+    assert_eq!(completed + timed_out, rounds());
 }
 
 #[test]
 fn eight_threads_race_for_everything() {
     let _watchdog = watchdog("eight_threads_race_for_everything");
     const THREADS: usize = 8;
-    let rounds = ROUNDS / 100;
+    let rounds = rounds() / 100;
     let boards: Arc<Vec<AtomicU64>> = Arc::new((0..THREADS).map(|_| AtomicU64::new(0)).collect());
     let wins = Arc::new(AtomicU64::new(0));
     let done = Arc::new(AtomicU64::new(0));

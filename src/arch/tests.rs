@@ -233,6 +233,7 @@ fn hooks(init: Init, switch: Switch) {
 }
 
 #[test]
+#[cfg_attr(kcoro_asan, ignore = "AddressSanitizer keeps locals on a stack of its own")]
 fn hooks_run_on_the_arriving_side() {
     hooks(call_init, call_switch);
     unsafe fn init(top: usize, root: Root, argument: usize) -> StackPointer {

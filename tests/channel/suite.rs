@@ -6,6 +6,7 @@ macro_rules! suite {
         mod $name {
             limits!($make, $capacity);
 
+            use std::panic::{AssertUnwindSafe, catch_unwind};
             use std::sync::Arc;
             use std::sync::atomic::{AtomicUsize, Ordering};
             use std::thread;
@@ -334,7 +335,9 @@ macro_rules! suite {
                     assert_eq!(outcome.is_err(), room() != 0);
                     assert_eq!(census.alive(), 0);
                     assert!(tx.is_closed());
-                    std::mem::forget(tx.send(Grumpy(census.value(9))));
+                    let refused = tx.send(Grumpy(census.value(9)));
+                    let outcome = catch_unwind(AssertUnwindSafe(|| drop(refused)));
+                    assert!(outcome.is_err() && census.alive() == 0);
                 });
             }
 

@@ -13,7 +13,8 @@ pub fn watched(test: impl FnOnce() + Send + 'static) {
         let _done = done;
         test();
     });
-    if ended.recv_timeout(Duration::from_secs(120))
+    let slow = std::env::var_os("KCORO_TEST_SCALE").is_some();
+    if ended.recv_timeout(Duration::from_secs(if slow { 400 } else { 120 }))
         == Err(std::sync::mpsc::RecvTimeoutError::Timeout)
     {
         eprintln!("watchdog: {:?} hangs", std::thread::current().name());
@@ -65,7 +66,7 @@ pub fn drive(tasks: &[Task]) {
     }
 }
 
-/// Counts that shrink where the machine is slow.
-pub fn scaled(count: usize) -> usize {
-    if cfg!(miri) { count / 200 + 2 } else { count }
-}
+#[path = "../scale/mod.rs"]
+mod scale;
+#[allow(unused_imports, reason = "not every program that shares this file has long loops")]
+pub use scale::scaled;

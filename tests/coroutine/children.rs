@@ -64,6 +64,7 @@ fn overflow_of_a_task_with_small_frames() {
 }
 
 #[test]
+#[cfg_attr(any(kcoro_asan, kcoro_tsan), ignore = "a sanitizer's frames have no stack probes")]
 fn overflow_of_a_task_with_large_frames() {
     if let Some(output) = in_child("", "overflow_of_a_task_with_large_frames") {
         return assert_overflow(&output, "\"large\"");
@@ -82,6 +83,7 @@ fn overflow_of_a_generator_with_small_frames() {
 }
 
 #[test]
+#[cfg_attr(any(kcoro_asan, kcoro_tsan), ignore = "a sanitizer's frames have no stack probes")]
 fn overflow_of_a_generator_with_large_frames() {
     if let Some(output) = in_child("", "overflow_of_a_generator_with_large_frames") {
         return assert_overflow(&output, "\"deep\"");

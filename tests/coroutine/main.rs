@@ -10,10 +10,13 @@ mod fp;
 mod generator;
 mod life;
 mod misuse;
+#[path = "../scale/mod.rs"]
+mod scale;
 mod stack;
 mod task;
 mod wake;
 
+use scale::scaled;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -39,11 +42,6 @@ impl Drop for Dropped {
     fn drop(&mut self) {
         self.0.0.set(self.0.count() + 1);
     }
-}
-
-/// Whether the run is slow (emulation, a sanitizer), so that long loops are to be shortened.
-fn slow() -> bool {
-    std::env::var_os("KCORO_SLOW_TESTS").is_some_and(|value| value == "0")
 }
 
 /// The text that `f` panics with.

@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use std::thread;
 
 fn rounds() -> usize {
-    if super::slow() { 200 } else { 20_000 }
+    super::scaled(20_000)
 }
 
 #[test]

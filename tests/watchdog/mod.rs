@@ -3,10 +3,15 @@
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-/// How long a test may take before it counts as hanging.
-const PATIENCE: Duration = Duration::from_secs(180);
+/// How long a test may take before it counts as hanging: longer where the run is slow, which is
+/// when its counts are scaled.
+fn patience() -> Duration {
+    let slow = std::env::var_os("KCORO_TEST_SCALE").is_some();
+    Duration::from_secs(if slow { 400 } else { 180 })
+}
 
 /// Aborts the process, with the test's name, unless it is dropped in time.
+#[allow(dead_code, reason = "some tests always have something to report")]
 pub fn watchdog(name: &'static str) -> impl Drop {
     watchdog_with(name, || ())
 }
@@ -22,7 +27,7 @@ pub fn watchdog_with(name: &'static str, report: impl FnOnce() + Send + 'static)
     }
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
-        if receiver.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+        if receiver.recv_timeout(patience()) == Err(RecvTimeoutError::Timeout) {
             eprintln!("{name} hangs");
             report();
             std::process::abort();
