@@ -219,6 +219,34 @@ fn registers_come_from_the_syscall_file_if_asked() {
 }
 
 #[test]
+fn many_processes_are_sampled_in_parts_and_come_in_order() {
+    let proc = FakeProc::new("many");
+    let many: u32 = if cfg!(miri) { 20 } else { 1_500 };
+    for pid in 1..=many {
+        proc.process(pid * 3, b"one of many");
+    }
+    proc.write("4/stat", b"nonsense");
+    let rt = kcoro::Runtime::builder().workers(3).build().expect("three workers");
+    for keep_open in [0, 100, 8_192] {
+        let mut sampler =
+            Sampler::builder(&proc.0).keep_open(keep_open).build().expect("it can be listed");
+        let lists = rt.run(move || {
+            let mut samples = Vec::new();
+            let lists: Vec<_> = (0..3)
+                .map(|_| {
+                    let sweep = sampler.sweep(&mut samples).expect("can sweep");
+                    assert_eq!((sweep.sampled, sweep.malformed), (many as usize, 1));
+                    pids(&samples)
+                })
+                .collect();
+            lists
+        });
+        let expected: Vec<_> = (1..=many).map(|pid| pid * 3).collect();
+        assert!(lists.iter().all(|list| *list == expected), "keeping {keep_open}");
+    }
+}
+
+#[test]
 fn a_missing_root_is_named() {
     let error = Sampler::open("/nonexistent-proc").expect_err("does not exist");
     assert_eq!(error.kind(), std::io::ErrorKind::NotFound);

@@ -23,6 +23,7 @@ mod hub;
 mod pipe;
 mod primes;
 mod proc_text;
+mod reader;
 pub mod record;
 mod roles;
 mod sample;

@@ -31,7 +31,7 @@ pub(super) const COMMAND_MAX: usize = 15;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sample {
-    /// When it was seen: nanoseconds since the Unix epoch, never going back within one sampler.
+    /// When it was seen: nanoseconds since the Unix epoch, never going back for one process.
     pub timestamp_ns: u64,
     /// User and system time the process has used so far, in nanoseconds, all threads together.
     pub cpu_time_ns: u64,

@@ -11,7 +11,7 @@
 //!
 //! 1. Each process that the listing shows is counted in exactly one field of [`Sweep`].
 //! 2. `kept` is sorted by pid and holds at most `keep_open` files.
-//! 3. Timestamps never go back within one sampler.
+//! 3. Timestamps never go back from one sweep to the next, nor within one part of a sweep.
 //!
 //! # Who calls this, and what it may call
 //!
@@ -20,25 +20,27 @@
 
 #![forbid(unsafe_code)]
 
-use std::fs::File;
-use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::proc_text::{parse_stat, parse_syscall};
+use super::reader::{Kept, Part, Reader};
 use super::sample::Sample;
+use crate::sched::join;
 use crate::sys::proc_dir::{self, LISTING_BYTES, ProcDir};
 use crate::sys::{limits, memory};
-
-/// The longest `stat` line there can be: 52 numbers of 20 digits and a name of 64 bytes.
-const STAT_BYTES: usize = 2048;
 
 /// The limit of open files that most systems set, for when it cannot be read.
 const OPEN_FILES_DEFAULT: usize = 1024;
 
 /// The most files kept open, however high the limit of the process is.
 const KEEP_OPEN_MAX: usize = 16 * 1024;
+
+/// How many processes make a part that is worth another worker's while: a millisecond's work.
+const PART_PROCESSES: usize = 256;
+
+/// The most parts of a sweep.
+const PARTS_MAX: usize = 64;
 
 /// Where the instruction and the stack pointer come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -79,6 +81,15 @@ impl Sweep {
     pub fn listed(&self) -> usize {
         self.sampled + self.vanished + self.denied + self.malformed + self.failed
     }
+
+    /// Adds the counts of a part, but for the samples.
+    fn add(&mut self, part: &Sweep) {
+        self.vanished += part.vanished;
+        self.denied += part.denied;
+        self.malformed += part.malformed;
+        self.failed += part.failed;
+        self.registers_denied += part.registers_denied;
+    }
 }
 
 /// Configures a [`Sampler`].
@@ -116,18 +127,19 @@ impl SamplerBuilder {
         })?;
         let half = limits::open_files().unwrap_or(OPEN_FILES_DEFAULT) / 2;
         Ok(Sampler {
-            dir,
-            registers: self.registers,
+            reader: Reader {
+                dir,
+                registers: self.registers,
+                ns_per_tick: 1_000_000_000 / proc_dir::clock_ticks_per_second(),
+                page_bytes: memory::page_size() as u64,
+                started: Instant::now(),
+                started_unix: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
+            },
             keep_open: self.keep_open.unwrap_or(half.min(KEEP_OPEN_MAX)),
-            ns_per_tick: 1_000_000_000 / proc_dir::clock_ticks_per_second(),
-            page_bytes: memory::page_size() as u64,
-            started: Instant::now(),
-            started_unix: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
             listing: vec![0; LISTING_BYTES],
-            text: vec![0; STAT_BYTES],
             pids: Vec::new(),
             kept: Vec::new(),
-            next: Vec::new(),
+            parts: Vec::new(),
         })
     }
 }
@@ -148,20 +160,14 @@ impl SamplerBuilder {
 /// ```
 #[derive(Debug)]
 pub struct Sampler {
-    dir: ProcDir,
-    registers: Registers,
+    reader: Reader,
     keep_open: usize,
-    ns_per_tick: u64,
-    page_bytes: u64,
-    started: Instant,
-    started_unix: Duration,
     listing: Vec<u8>,
-    text: Vec<u8>,
     pids: Vec<u32>,
     /// The files kept by the last sweep, sorted by pid.
-    kept: Vec<(u32, File)>,
-    /// The files that the sweep in progress keeps; empty between sweeps.
-    next: Vec<(u32, File)>,
+    kept: Vec<Kept>,
+    /// Empty between sweeps.
+    parts: Vec<Part>,
 }
 
 impl Sampler {
@@ -182,6 +188,9 @@ impl Sampler {
 
     /// Samples every process once, in order of pid, into `samples`, which is cleared first.
     ///
+    /// Many processes are sampled in parts, by [`join`](crate::join): in a coroutine, workers that
+    /// have nothing else to do help.
+    ///
     /// # Errors
     ///
     /// The error of listing the directory. What goes wrong with a single process is counted in
@@ -189,114 +198,46 @@ impl Sampler {
     pub fn sweep(&mut self, samples: &mut Vec<Sample>) -> io::Result<Sweep> {
         let begin = Instant::now();
         samples.clear();
-        let Sampler { dir, listing, pids, .. } = self;
+        let Sampler { reader, listing, pids, parts, kept, keep_open } = self;
         pids.clear();
-        dir.list_numbers(listing, |pid| pids.push(pid))?;
+        reader.dir.list_numbers(listing, |pid| pids.push(pid))?;
         // The kernel lists pids in order already; another file system need not.
-        self.pids.sort_unstable();
+        pids.sort_unstable();
+
+        let count = (pids.len() / PART_PROCESSES).clamp(1, PARTS_MAX);
+        parts.resize_with(count, Part::new);
+        let quota = *keep_open / count;
+        parts.iter_mut().for_each(|part| part.quota = quota);
+        run(reader, pids, kept, parts);
 
         let mut sweep = Sweep::default();
-        let pids = std::mem::take(&mut self.pids);
-        let mut kept = std::mem::take(&mut self.kept);
-        let mut old = kept.drain(..).peekable();
-        for &pid in &pids {
-            while old.next_if(|(kept_pid, _)| *kept_pid < pid).is_some() {}
-            let file = old.next_if(|(kept_pid, _)| *kept_pid == pid).map(|(_, file)| file);
-            match self.sample(pid, file, &mut sweep) {
-                Ok(Some(sample)) => samples.push(sample),
-                Ok(None) => sweep.malformed += 1,
-                Err(error) => count(&mut sweep, &error),
-            }
+        kept.clear();
+        for part in parts.iter_mut() {
+            sweep.add(&std::mem::take(&mut part.sweep));
+            samples.append(&mut part.samples);
+            kept.append(&mut part.kept);
         }
-        drop(old);
-        self.pids = pids;
-        self.kept = std::mem::replace(&mut self.next, kept);
+        if parts.iter().any(|part| part.quota < quota) {
+            *keep_open = parts.iter().map(|part| part.quota).sum();
+        }
         sweep.sampled = samples.len();
         sweep.elapsed = begin.elapsed();
         Ok(sweep)
     }
-
-    /// Reads one process, from `file` if it was kept open; `None` if it cannot be understood.
-    fn sample(
-        &mut self,
-        pid: u32,
-        file: Option<File>,
-        sweep: &mut Sweep,
-    ) -> io::Result<Option<Sample>> {
-        let (file, length) = self.read_stat(pid, file)?;
-        if self.next.len() < self.keep_open {
-            self.next.push((pid, file));
-        }
-        let Some(stat) = parse_stat(&self.text[..length]) else { return Ok(None) };
-        let since = self.started_unix + self.started.elapsed();
-        let mut sample = Sample::new(pid, since.as_nanos() as u64);
-        sample.command = stat.command;
-        sample.state = stat.state;
-        sample.cpu_time_ns = stat.cpu_ticks.saturating_mul(self.ns_per_tick);
-        sample.memory_bytes = stat.resident_pages.saturating_mul(self.page_bytes);
-        sample.stack_pointer = stat.stack_pointer;
-        sample.instruction_pointer = stat.instruction_pointer;
-        if self.registers == Registers::Syscall {
-            self.read_registers(&mut sample, sweep);
-        }
-        Ok(Some(sample))
-    }
-
-    /// Fills `text` from the kept file, or from a fresh one if there is none or its process ended.
-    fn read_stat(&mut self, pid: u32, file: Option<File>) -> io::Result<(File, usize)> {
-        if let Some(file) = file
-            && let Ok(length @ 1..) = file.read_at(&mut self.text, 0)
-        {
-            return Ok((file, length));
-        }
-        let file = self.open_file(pid, "stat")?;
-        let length = file.read_at(&mut self.text, 0)?;
-        Ok((file, length))
-    }
-
-    fn read_registers(&mut self, sample: &mut Sample, sweep: &mut Sweep) {
-        let read =
-            self.open_file(sample.pid, "syscall").and_then(|file| file.read_at(&mut self.text, 0));
-        match read {
-            Ok(length) => {
-                if let Some((stack, instruction)) = parse_syscall(&self.text[..length]) {
-                    sample.stack_pointer = Some(stack);
-                    sample.instruction_pointer = Some(instruction);
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                sweep.registers_denied += 1;
-            }
-            // The process ended after its stat was read: the sample stands without registers.
-            Err(_) => {}
-        }
-    }
-
-    /// Opens a file of a process; when descriptors run out, gives back half of those kept and tries
-    /// once more.
-    fn open_file(&mut self, pid: u32, name: &str) -> io::Result<File> {
-        let mut path = [0; 32];
-        let mut rest = &mut path[..];
-        // 10 digits, a slash and the name leave room for the NUL, which `path` already holds.
-        write!(rest, "{pid}/{name}")?;
-        let path = std::ffi::CStr::from_bytes_until_nul(&path).map_err(io::Error::other)?;
-        match self.dir.open_file(path) {
-            Err(error) if proc_dir::out_of_descriptors(&error) && !self.next.is_empty() => {
-                self.next.truncate(self.next.len() / 2);
-                self.keep_open = self.next.len();
-                self.dir.open_file(path)
-            }
-            result => result,
-        }
-    }
 }
 
-/// Files the error of one process under the right count.
-fn count(sweep: &mut Sweep, error: &io::Error) {
-    match error.kind() {
-        io::ErrorKind::PermissionDenied => sweep.denied += 1,
-        io::ErrorKind::NotFound => sweep.vanished += 1,
-        _ if proc_dir::process_is_gone(error) => sweep.vanished += 1,
-        _ => sweep.failed += 1,
+/// Runs all parts, halves side by side.
+fn run(reader: &Reader, pids: &[u32], kept: &mut [Kept], parts: &mut [Part]) {
+    if let [part] = parts {
+        return part.run(reader, pids, kept);
     }
+    let middle = parts.len() / 2;
+    let (low_pids, high_pids) = pids.split_at(pids.len() * middle / parts.len());
+    let first = high_pids.first().copied().unwrap_or(u32::MAX);
+    let (low_kept, high_kept) = kept.split_at_mut(kept.partition_point(|kept| kept.pid < first));
+    let (low_parts, high_parts) = parts.split_at_mut(middle);
+    join(
+        || run(reader, low_pids, low_kept, low_parts),
+        || run(reader, high_pids, high_kept, high_parts),
+    );
 }
