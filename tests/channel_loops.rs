@@ -14,7 +14,7 @@ use kcoro::error::{RecvCancelError, RecvTimeoutError, SendTimeoutError};
 use kcoro::runtime::Runtime;
 
 mod watchdog;
-use watchdog::watchdog_with;
+use watchdog::watchdog;
 
 fn scaled(count: u64) -> u64 {
     if cfg!(debug_assertions) { count / 50 } else { count }
@@ -37,7 +37,7 @@ impl Random {
 /// and what was sent is received or comes back.
 #[test]
 fn waiter_life_cycle() {
-    let _dog = watchdog_with("waiter_life_cycle", || ());
+    let _dog = watchdog("waiter_life_cycle");
     let rt = runtime(2);
     let waiters = scaled(100_000);
     let (sent, received, lost) = rt.run(move || {
@@ -94,7 +94,7 @@ fn waiter_life_cycle() {
 /// 10^6 calls in random order on one rendezvous cell: nothing is lost, doubled or left behind.
 #[test]
 fn cell_state_machine() {
-    let _dog = watchdog_with("cell_state_machine", || ());
+    let _dog = watchdog("cell_state_machine");
     let rt = runtime(2);
     let calls = scaled(1_000_000);
     rt.run(move || {
@@ -140,7 +140,7 @@ fn cell_state_machine() {
 /// 10^5 hand-overs and cancellations of arena payloads: every reference is given back.
 #[test]
 fn payloads_are_retained_and_released_evenly() {
-    let _dog = watchdog_with("payloads", || ());
+    let _dog = watchdog("payloads");
     let rt = runtime(2);
     let arena = Arena::builder().build();
     let shared = arena.clone();
@@ -178,7 +178,7 @@ fn payloads_are_retained_and_released_evenly() {
 /// 1,000 coroutines with 10,000 cycles each.
 #[test]
 fn a_thousand_coroutines() {
-    let _dog = watchdog_with("a_thousand_coroutines", || ());
+    let _dog = watchdog("a_thousand_coroutines");
     let rt = runtime(2);
     let cycles = scaled(10_000);
     let total = rt.run(move || {
@@ -216,7 +216,7 @@ fn soak() {
     let default = if cfg!(debug_assertions) { 2 } else { 60 };
     let seconds = std::env::var("KCORO_SOAK_SECONDS").ok().and_then(|s| s.parse().ok());
     let lasts = Duration::from_secs(seconds.unwrap_or(default)) / 2;
-    let _dog = watchdog_with("soak", || ());
+    let _dog = watchdog("soak");
     for coroutines in [64u64, 256] {
         let rt = runtime(2);
         let end = Instant::now() + lasts;
