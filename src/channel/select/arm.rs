@@ -23,8 +23,25 @@ pub struct Place {
     pub(in crate::channel) watch: bool,
 }
 
-/// What a select needs of an arm. Its methods are the library's own business.
-pub trait Operation {
+/// Keeps [`Operation`] to the library: whoever is given a [`Place`] could enlist another arm there and
+/// drop it while it is enlisted.
+mod sealed {
+    pub trait Sealed {}
+}
+pub(super) use sealed::Sealed;
+
+/// What a select needs of an arm. Its methods are the library's own business, and so are the types
+/// that have them.
+///
+/// ```compile_fail,E0277
+/// use kcoro::channel::Operation;
+/// struct Mine;
+/// impl Operation for Mine {
+///     fn try_now(&mut self) -> bool { false }
+///     fn leave(&mut self) {}
+/// }
+/// ```
+pub trait Operation: Sealed {
     /// Does it if it need not wait.
     fn try_now(&mut self) -> bool;
     /// Enlists it; false: it need not wait, and is not enlisted.
@@ -80,6 +97,8 @@ pub fn send_arm<T>(sender: &Sender<T>, value: T) -> SendArm<'_, T> {
 
 macro_rules! channel_operation {
     ($name:ident, $side:expr) => {
+        impl<T> Sealed for $name<'_, T> {}
+
         impl<T> Operation for $name<'_, T> {
             #[inline]
             fn try_now(&mut self) -> bool {
@@ -152,6 +171,8 @@ pub fn after(duration: Duration) -> AfterArm {
     AfterArm(Instant::now().checked_add(duration))
 }
 
+impl Sealed for AfterArm {}
+
 impl Operation for AfterArm {
     fn try_now(&mut self) -> bool {
         self.0.is_some_and(|deadline| deadline <= Instant::now())
@@ -186,6 +207,8 @@ pub struct CancelArm<'a> {
 pub fn cancel_arm<'a>(cancelled: &Cancelled<'a>) -> CancelArm<'a> {
     CancelArm { token: cancelled.token(), registration: None }
 }
+
+impl Sealed for CancelArm<'_> {}
 
 impl Operation for CancelArm<'_> {
     fn try_now(&mut self) -> bool {
@@ -253,6 +276,8 @@ impl<F: Future> FutureArm<'_, F> {
         self.output.is_some()
     }
 }
+
+impl<F: Future> Sealed for FutureArm<'_, F> {}
 
 impl<F: Future> Operation for FutureArm<'_, F> {
     fn try_now(&mut self) -> bool {

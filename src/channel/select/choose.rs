@@ -259,6 +259,8 @@ fn no_arm<'a>() -> &'a mut dyn Operation {
     Box::leak(Box::new(NoArm))
 }
 
+impl super::arm::Sealed for NoArm {}
+
 impl Operation for NoArm {
     fn try_now(&mut self) -> bool {
         false
