@@ -1,12 +1,14 @@
 //! What other threads may see of a core: who runs there, and whether anything moves.
 //!
-//! The owner writes plain words (relaxed stores), an onlooker glances at them now and then. Two
+//! The owner stores these words atomically and reads them plainly: nobody else writes, and the
+//! compiler keeps what it has just stored in a register, as with a cell. With atomic loads it must
+//! read it back, which cost a tenth of a switch. An onlooker glances at them now and then. Two
 //! equal glances some time apart mean that one coroutine has held the thread in between: each switch
 //! changes `current` or the budget.
 //!
 //! # Invariants
 //!
-//! 1. Only the owner thread writes.
+//! 1. Only the owner thread writes, or calls `get`; others call `seen`.
 //! 2. A [`Watch`] is used only while the core's thread keeps the core.
 //!
 //! # Who calls this, and what it may call
@@ -32,7 +34,14 @@ impl ShownCurrent {
 
     #[inline(always)]
     pub(super) fn get(&self) -> Option<ControlRef> {
-        ControlRef::from_ptr(self.0.load(Ordering::Relaxed))
+        // SAFETY: only the owner calls this, and only the owner writes (invariant 1), so no write
+        // is concurrent.
+        ControlRef::from_ptr(unsafe { *self.0.as_ptr() })
+    }
+
+    /// What another thread sees.
+    fn seen(&self) -> usize {
+        self.0.load(Ordering::Relaxed).addr()
     }
 
     #[inline(always)]
@@ -52,6 +61,12 @@ impl ShownBudget {
 
     #[inline(always)]
     pub(super) fn get(&self) -> u32 {
+        // SAFETY: as for the running coroutine.
+        unsafe { *self.0.as_ptr() }
+    }
+
+    /// What another thread sees.
+    fn seen(&self) -> u32 {
         self.0.load(Ordering::Relaxed)
     }
 
@@ -87,8 +102,7 @@ impl Watch {
         let core = self.0.as_ptr();
         // SAFETY: by the contract; references are made to the two shown words only.
         let (current, budget) = unsafe { (&(*core).current, &(*core).budget) };
-        let current = current.get().map_or(0, ControlRef::address);
-        Glance { current, budget: budget.get() }
+        Glance { current: current.seen(), budget: budget.seen() }
     }
 
     /// Number and spawn site of the coroutine that ran at `seen` and still runs.
