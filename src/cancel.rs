@@ -1,7 +1,7 @@
 //! Cancellation as a value: a tree of tokens that anybody may look at, wait for, or be woken by.
 //!
 //! A token does not know what it cancels. Whoever waits leaves its slot and generation here; a
-//! cancel claims them, and who wins that claim is woken with [`Outcome::Cancelled`]. Nothing is
+//! cancel claims them, and who wins that claim is woken as cancelled. Nothing is
 //! thrown and nothing polls. Cancelling goes down the tree at once, so that asking is one load
 //! however deep the tree is.
 //!

@@ -13,6 +13,9 @@ mod limits;
 #[macro_use]
 mod suite;
 
+#[path = "channel/extras.rs"]
+mod extras;
+
 #[path = "channel/overflow.rs"]
 mod overflow;
 

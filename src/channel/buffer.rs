@@ -8,8 +8,8 @@
 //!
 //! # Invariants
 //!
-//! 1. `len` is the number of values in all segments; every segment but the first and the last is
-//!    full to its end.
+//! 1. While `beyond` is 0 there is one segment; otherwise `first` is not empty, `last` is not, and
+//!    every segment between them is full.
 //! 2. A ring never holds more than the capacity it was made for; the engine asks before it pushes.
 //!
 //! # Who calls this, and what it may call
@@ -30,12 +30,15 @@ const FIRST: usize = 16;
 
 /// Values in order of arrival.
 pub(super) struct Buffer<T> {
-    /// Where values are taken from, and pushed to while `later` is empty.
+    /// Where values are taken from, and pushed to while it is the only segment.
     first: VecDeque<T>,
-    /// Further segments, oldest first; only of an unbounded buffer.
-    later: VecDeque<VecDeque<T>>,
+    /// Where values are pushed to while there are several segments.
+    last: VecDeque<T>,
+    /// Full segments between the two, oldest first.
+    middle: VecDeque<VecDeque<T>>,
+    /// Kept for the next segment.
     spare: Option<VecDeque<T>>,
-    /// Values in `later`.
+    /// Values in `middle` and `last`.
     beyond: usize,
     unbounded: bool,
 }
@@ -45,7 +48,8 @@ impl<T> Buffer<T> {
     pub(super) fn new(capacity: Option<usize>) -> Buffer<T> {
         Buffer {
             first: VecDeque::new(),
-            later: VecDeque::new(),
+            last: VecDeque::new(),
+            middle: VecDeque::new(),
             spare: None,
             beyond: 0,
             unbounded: capacity.is_none(),
@@ -67,10 +71,13 @@ impl<T> Buffer<T> {
     /// Adds the newest value.
     #[inline(always)]
     pub(super) fn push(&mut self, value: T) {
-        if self.first.len() == self.first.capacity() || self.beyond != 0 {
+        let several = self.beyond != 0;
+        let segment = if several { &mut self.last } else { &mut self.first };
+        if segment.len() == segment.capacity() || several && segment.len() >= SEGMENT {
             return self.push_slow(value);
         }
-        self.first.push_back(value);
+        segment.push_back(value);
+        self.beyond += usize::from(several);
     }
 
     #[cold]
@@ -82,15 +89,13 @@ impl<T> Buffer<T> {
             }
             return self.first.push_back(value);
         }
-        match self.later.back_mut() {
-            Some(last) if last.len() < SEGMENT => last.push_back(value),
-            _ => {
-                let segment = self.spare.take();
-                let mut segment = segment.unwrap_or_else(|| VecDeque::with_capacity(SEGMENT));
-                segment.push_back(value);
-                self.later.push_back(segment);
-            }
+        if self.last.len() >= SEGMENT {
+            self.middle.push_back(std::mem::take(&mut self.last));
         }
+        if self.last.capacity() == 0 {
+            self.last = self.spare.take().unwrap_or_else(|| VecDeque::with_capacity(SEGMENT));
+        }
+        self.last.push_back(value);
         self.beyond += 1;
     }
 
@@ -107,13 +112,12 @@ impl<T> Buffer<T> {
     #[cold]
     #[inline(never)]
     fn advance(&mut self) {
-        if let Some(next) = self.later.pop_front() {
-            self.beyond -= next.len();
-            self.spare = Some(std::mem::replace(&mut self.first, next));
-        }
-        if self.later.is_empty() {
+        let next = self.middle.pop_front().unwrap_or_else(|| std::mem::take(&mut self.last));
+        self.beyond -= next.len();
+        self.spare = Some(std::mem::replace(&mut self.first, next));
+        if self.middle.is_empty() && self.middle.capacity() > 8 {
             // A long queue has left: its list of segments goes as well.
-            self.later = VecDeque::new();
+            self.middle = VecDeque::new();
         }
     }
 
@@ -133,7 +137,7 @@ impl<T> fmt::Debug for Buffer<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Buffer")
             .field("len", &self.len())
-            .field("segments", &(1 + self.later.len()))
+            .field("segments", &(1 + self.middle.len() + usize::from(self.beyond != 0)))
             .finish_non_exhaustive()
     }
 }

@@ -94,7 +94,7 @@ pub fn conflated<T>() -> (Sender<T>, Receiver<T>) {
 /// assert_eq!(rx.iter().collect::<Vec<_>>(), [3, 4]);
 /// ```
 pub fn builder<T>() -> Builder<T> {
-    Builder { capacity: None, overflow: Overflow::Suspend, hook: None, name: None }
+    Builder { capacity: None, overflow: Overflow::Suspend, hook: None, metrics: false, name: None }
 }
 
 /// A channel in the making; see [`builder`].
@@ -103,6 +103,7 @@ pub struct Builder<T> {
     capacity: Option<usize>,
     overflow: Overflow,
     hook: Option<Hook<T>>,
+    metrics: bool,
     name: Option<Box<str>>,
 }
 
@@ -129,6 +130,12 @@ impl<T> Builder<T> {
         self
     }
 
+    /// Whether it counts what it does; see [`Sender::snapshot`]. Off unless set.
+    pub fn metrics(mut self, metrics: bool) -> Builder<T> {
+        self.metrics = metrics;
+        self
+    }
+
     /// A name for reports.
     pub fn name(mut self, name: &str) -> Builder<T> {
         self.name = Some(name.into());
@@ -140,7 +147,8 @@ impl<T> Builder<T> {
     pub fn build(self) -> (Sender<T>, Receiver<T>) {
         let engine = Engine::new(self.capacity, self.overflow);
         let undelivered = Undelivered(self.hook);
-        let shared = Arc::new(Shared::new(engine, self.capacity, undelivered, self.name));
+        let shared = Shared::new(engine, self.capacity, undelivered, self.metrics, self.name);
+        let shared = Arc::new(shared);
         (Sender::new(Arc::clone(&shared)), Receiver::new(shared))
     }
 }

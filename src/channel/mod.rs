@@ -11,6 +11,7 @@
 //! | [`bounded`]      | n, exactly| waits for room                         |
 //! | [`unbounded`]    | none      | always has room                        |
 //! | [`conflated`]    | 1         | replaces the value that is there       |
+//! | [`oneshot`]      | 1, once   | there is only one send                 |
 //! | [`builder`]      | any       | as [`Overflow`] says                   |
 //!
 //! A channel closes when the last sender or the last receiver is dropped, or by `close`: then sends
@@ -32,9 +33,13 @@
 mod gate;
 
 #[cfg(not(loom))]
+mod batch;
+#[cfg(not(loom))]
 mod buffer;
 #[cfg(not(loom))]
 mod builder;
+#[cfg(not(loom))]
+mod count;
 #[cfg(not(loom))]
 mod engine;
 #[cfg(not(loom))]
@@ -42,7 +47,11 @@ mod future;
 #[cfg(not(loom))]
 mod lock;
 #[cfg(not(loom))]
+mod metrics;
+#[cfg(not(loom))]
 mod node;
+#[cfg(not(loom))]
+mod oneshot;
 #[cfg(not(loom))]
 mod policy;
 #[cfg(not(loom))]
@@ -54,6 +63,8 @@ pub mod select;
 mod sender;
 #[cfg(not(loom))]
 mod shared;
+#[cfg(not(loom))]
+mod wait;
 
 #[cfg(not(loom))]
 pub use builder::{Builder, bounded, builder, conflated, rendezvous, unbounded};
@@ -61,6 +72,10 @@ pub use builder::{Builder, bounded, builder, conflated, rendezvous, unbounded};
 pub use future::SendSink;
 #[cfg(not(loom))]
 pub use future::{IntoStream, RecvFuture, RecvStream, SendFuture};
+#[cfg(not(loom))]
+pub use metrics::{Rate, Snapshot};
+#[cfg(not(loom))]
+pub use oneshot::{OneshotReceiver, OneshotSender, oneshot};
 #[cfg(not(loom))]
 pub use policy::Overflow;
 #[cfg(not(loom))]

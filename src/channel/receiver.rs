@@ -3,8 +3,10 @@
 #![forbid(unsafe_code)]
 
 use super::future::{IntoStream, RecvFuture, RecvStream};
+use super::metrics::Snapshot;
 use super::node::Node;
-use super::shared::{End, Limits, Shared, Side};
+use super::shared::{End, Shared, Side};
+use super::wait::Limits;
 use crate::cancel::CancelToken;
 use crate::error::{RecvCancelError, RecvError, RecvTimeoutError, TryRecvError};
 use crate::prim::Arc;
@@ -179,6 +181,23 @@ impl<T> Receiver<T> {
     #[must_use]
     pub fn try_iter(&self) -> TryIter<'_, T> {
         TryIter { receiver: self }
+    }
+
+    /// Receives up to `max` values into `into`, waiting for the first but for no other; returns how
+    /// many.
+    ///
+    /// # Errors
+    ///
+    /// The channel is closed and empty.
+    pub fn recv_many(&self, into: &mut Vec<T>, max: usize) -> Result<usize, RecvError> {
+        self.shared.recv_many(into, max)
+    }
+
+    /// What the channel has counted, if it was built with
+    /// [`metrics(true)`](super::Builder::metrics).
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.shared.snapshot()
     }
 
     /// Closes the channel: sends fail from now on; what is left can still be received. True the

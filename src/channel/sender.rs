@@ -5,8 +5,10 @@
 use super::future::SendFuture;
 #[cfg(feature = "sink")]
 use super::future::SendSink;
+use super::metrics::Snapshot;
 use super::node::Node;
-use super::shared::{End, Limits, Shared, Side};
+use super::shared::{End, Shared, Side};
+use super::wait::Limits;
 use crate::cancel::CancelToken;
 use crate::error::{SendCancelError, SendError, SendTimeoutError, TrySendError};
 use crate::prim::Arc;
@@ -163,6 +165,27 @@ impl<T> Sender<T> {
     #[cfg(feature = "sink")]
     pub fn into_sink(self) -> SendSink<T> {
         SendSink::new(self)
+    }
+
+    /// Sends all of `values`, in order, with fewer entries into the channel's lock than one by one;
+    /// returns how many there were.
+    ///
+    /// # Errors
+    ///
+    /// The channel is closed: the values that were taken from the iterator and not sent come back;
+    /// the rest is still in the iterator, if it was passed by reference.
+    pub fn send_many(
+        &self,
+        values: impl IntoIterator<Item = T>,
+    ) -> Result<usize, SendError<Vec<T>>> {
+        self.shared.send_many(values.into_iter())
+    }
+
+    /// What the channel has counted, if it was built with
+    /// [`metrics(true)`](super::Builder::metrics).
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.shared.snapshot()
     }
 
     /// Closes the channel: sends fail from now on, receivers drain what is left. True the first

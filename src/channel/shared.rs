@@ -18,18 +18,15 @@
 
 use super::engine::{Engine, Received, Sent};
 use super::lock::{Guard, Lock};
+use super::metrics::Figures;
 use super::node::{List, Node, Waiter, Wake};
 use super::policy::Undelivered;
-use super::select::Place;
-use crate::cancel::CancelToken;
+use super::wait::Linked;
 use crate::coroutine::WaitReason;
 use crate::error::{RecvError, SendError, TryRecvError, TrySendError};
 use crate::prim::{AtomicBool, AtomicUsize, Ordering};
-use crate::token::{Outcome, Wait};
-use std::cell::Cell;
+use crate::token::Wait;
 use std::fmt;
-use std::task::{Context, Poll};
-use std::time::Instant;
 
 /// Wakes that a close or a batch carries out of the lock at a time.
 const BATCH: usize = 32;
@@ -42,7 +39,7 @@ pub(super) enum Side {
 }
 
 impl Side {
-    fn reason(self) -> WaitReason {
+    pub(super) fn reason(self) -> WaitReason {
         match self {
             Side::Send => WaitReason::Send,
             Side::Recv => WaitReason::Recv,
@@ -50,7 +47,7 @@ impl Side {
     }
 
     /// Where those who wait on this side are linked.
-    fn list<T>(self, engine: &mut Engine<T>) -> &mut List<T> {
+    pub(super) fn list<T>(self, engine: &mut Engine<T>) -> &mut List<T> {
         match self {
             Side::Send => &mut engine.senders,
             Side::Recv => &mut engine.receivers,
@@ -59,7 +56,7 @@ impl Side {
 }
 
 /// Still inside the lock.
-type Inside<'a, T> = Guard<'a, Engine<T>>;
+pub(super) type Inside<'a, T> = Guard<'a, Engine<T>>;
 
 /// What an operation must do next.
 #[must_use]
@@ -80,29 +77,18 @@ pub(super) enum End {
     Cancelled,
 }
 
-/// What may end a wait besides the channel.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Limits<'a> {
-    pub(super) deadline: Option<Instant>,
-    pub(super) cancel: Option<&'a CancelToken>,
-}
-
-impl Limits<'_> {
-    fn is_cancelled(&self) -> bool {
-        self.cancel.is_some_and(CancelToken::is_cancelled)
-    }
-}
-
 /// The heart of a channel.
 pub(super) struct Shared<T> {
-    lock: Lock<Engine<T>>,
-    len: AtomicUsize,
-    closed: AtomicBool,
-    senders: AtomicUsize,
-    receivers: AtomicUsize,
-    capacity: Option<usize>,
-    undelivered: Undelivered<T>,
-    name: Option<Box<str>>,
+    pub(super) lock: Lock<Engine<T>>,
+    pub(super) len: AtomicUsize,
+    pub(super) closed: AtomicBool,
+    pub(super) senders: AtomicUsize,
+    pub(super) receivers: AtomicUsize,
+    pub(super) capacity: Option<usize>,
+    pub(super) undelivered: Undelivered<T>,
+    /// Of a channel that counts.
+    pub(super) figures: Option<Box<Figures>>,
+    pub(super) name: Option<Box<str>>,
 }
 
 impl<T> Shared<T> {
@@ -111,6 +97,7 @@ impl<T> Shared<T> {
         engine: Engine<T>,
         capacity: Option<usize>,
         undelivered: Undelivered<T>,
+        metrics: bool,
         name: Option<Box<str>>,
     ) -> Shared<T> {
         Shared {
@@ -121,6 +108,7 @@ impl<T> Shared<T> {
             receivers: AtomicUsize::new(1),
             capacity,
             undelivered,
+            figures: metrics.then(Box::default),
             name,
         }
     }
@@ -136,8 +124,20 @@ impl<T> Shared<T> {
         }
         match node.into_value() {
             None => Ok(()),
-            Some(value) => Err(SendError(value)),
+            Some(value) => self.send_failed(value),
         }
+    }
+
+    #[cold]
+    fn send_failed(&self, value: T) -> Result<(), SendError<T>> {
+        self.count_failure(Side::Send, End::Closed);
+        Err(SendError(value))
+    }
+
+    #[cold]
+    fn recv_failed(&self) -> Result<T, RecvError> {
+        self.count_failure(Side::Recv, End::Closed);
+        Err(RecvError)
     }
 
     /// Receives, and waits for as long as it takes.
@@ -148,7 +148,10 @@ impl<T> Shared<T> {
         if let Plan::Park(wait) = unsafe { self.plan_recv(&node) } {
             wait.park_linked(Linked { shared: self, node: &node, side: Side::Recv });
         }
-        node.into_value().ok_or(RecvError)
+        match node.into_value() {
+            Some(value) => Ok(value),
+            None => self.recv_failed(),
+        }
     }
 
     /// # Safety
@@ -182,9 +185,12 @@ impl<T> Shared<T> {
 
     /// Sends the value in `cell`, or returns still inside the lock because that needs waiting.
     #[inline(always)]
-    fn start_send(&self, cell: &mut Option<T>) -> Result<End, Inside<'_, T>> {
+    pub(super) fn start_send(&self, cell: &mut Option<T>) -> Result<End, Inside<'_, T>> {
+        let bytes = self.weigh(cell);
         let mut engine = self.lock.enter();
-        match engine.send(cell) {
+        let sent = engine.send(cell);
+        self.count_send(&engine, &sent, bytes);
+        match sent {
             Sent::Stored => self.note_len(&engine),
             Sent::Handed(wake) => {
                 drop(engine);
@@ -203,9 +209,12 @@ impl<T> Shared<T> {
 
     /// Receives into `cell`, or returns still inside the lock because that needs waiting.
     #[inline(always)]
-    fn start_recv(&self, cell: &mut Option<T>) -> Result<End, Inside<'_, T>> {
+    pub(super) fn start_recv(&self, cell: &mut Option<T>) -> Result<End, Inside<'_, T>> {
         let mut engine = self.lock.enter();
-        match engine.recv(cell) {
+        let received = engine.recv(cell);
+        let bytes = self.weigh(cell);
+        self.count_recv(&engine, &received, bytes);
+        match received {
             Received::Value(wake) => {
                 self.note_len(&engine);
                 drop(engine);
@@ -222,8 +231,13 @@ impl<T> Shared<T> {
     #[cold]
     fn drop_overflow(&self, cell: &mut Option<T>) {
         if let Some(value) = cell.take() {
-            self.undelivered.one(value);
+            self.discard(value);
         }
+    }
+
+    /// Waits until the caller is alone with the engine.
+    pub(super) fn enter(&self) -> Inside<'_, T> {
+        self.lock.enter()
     }
 
     /// Sends if that needs no waiting.
@@ -233,8 +247,13 @@ impl<T> Shared<T> {
         let end = self.start_send(&mut cell).unwrap_or(End::Refused);
         match cell {
             None => Ok(()),
-            Some(value) if end == End::Closed => Err(TrySendError::Closed(value)),
-            Some(value) => Err(TrySendError::Full(value)),
+            Some(value) => {
+                self.count_failure(Side::Send, end);
+                Err(match end {
+                    End::Closed => TrySendError::Closed(value),
+                    _ => TrySendError::Full(value),
+                })
+            }
         }
     }
 
@@ -245,163 +264,18 @@ impl<T> Shared<T> {
         let end = self.start_recv(&mut cell).unwrap_or(End::Refused);
         match cell {
             Some(value) => Ok(value),
-            None if end == End::Closed => Err(TryRecvError::Closed),
-            None => Err(TryRecvError::Empty),
+            None => {
+                self.count_failure(Side::Recv, end);
+                Err(if end == End::Closed { TryRecvError::Closed } else { TryRecvError::Empty })
+            }
         }
     }
 
     /// As [`start_send`](Shared::start_send) or [`start_recv`](Shared::start_recv).
-    fn start(&self, side: Side, cell: &mut Option<T>) -> Result<End, Inside<'_, T>> {
+    pub(super) fn start(&self, side: Side, cell: &mut Option<T>) -> Result<End, Inside<'_, T>> {
         match side {
             Side::Send => self.start_send(cell),
             Side::Recv => self.start_recv(cell),
-        }
-    }
-
-    /// Sends or receives within `limits`. The cell says whether it happened; if it did not, the
-    /// result says why. A cancelled token comes before everything else.
-    #[inline(never)]
-    pub(super) fn wait_limited(&self, node: &Node<T>, side: Side, limits: Limits<'_>) -> End {
-        if limits.is_cancelled() {
-            return End::Cancelled;
-        }
-        // SAFETY: the node is the caller's and not linked; the reference ends with the call.
-        let mut engine = match self.start(side, unsafe { node.cell() }) {
-            Ok(end) => return end,
-            Err(engine) => engine,
-        };
-        let wait = Wait::begin_for(side.reason(), self.address());
-        let (slot, generation) = (wait.slot(), wait.generation());
-        // SAFETY: the list of the side; the node stays on the caller's frame, and is unlinked by a
-        // partner, below, or by `linked`.
-        unsafe { side.list(&mut engine).push(node, Waiter::Shared { slot, generation, arm: 0 }) };
-        drop(engine);
-        let linked = Linked { shared: self, node, side };
-        let registered = limits.cancel.map(|token| {
-            // Cancelled already: the wait is ended like by a cancel, and the wake awaited.
-            let registered = token.register(slot, generation, Outcome::Cancelled);
-            if registered.is_none()
-                && let Some(claim) = slot.claim(generation, Outcome::Cancelled)
-            {
-                claim.wake();
-            }
-            registered
-        });
-        let outcome = match limits.deadline {
-            Some(deadline) => wait.park_deadline(deadline),
-            None => wait.park(),
-        };
-        std::mem::forget(linked);
-        drop(registered);
-        if outcome != Outcome::Ready(0) {
-            self.abandon(node, side);
-            let cancelled = outcome == Outcome::Cancelled || limits.is_cancelled();
-            return if cancelled { End::Cancelled } else { End::TimedOut };
-        }
-        // SAFETY: a partner has unlinked the node, and its wake has ordered what it did.
-        let full = unsafe { node.cell() }.is_some();
-        if full == (side == Side::Recv) { End::Done } else { End::Closed }
-    }
-
-    /// Sends or receives for a future; once ready, the cell says whether it happened.
-    ///
-    /// # Safety
-    ///
-    /// - The node stays where it is until it is dropped; while `linked` is set, its owner calls
-    ///   [`abandon`](Shared::abandon) before that.
-    /// - `linked` is clear when the future begins, and changed by nobody else.
-    pub(super) unsafe fn poll(
-        &self,
-        node: &Node<T>,
-        side: Side,
-        linked: &Cell<bool>,
-        context: &Context<'_>,
-    ) -> Poll<()> {
-        if !linked.get() {
-            // SAFETY: not linked, so the node is the caller's; the reference ends with the call.
-            match self.start(side, unsafe { node.cell() }) {
-                Ok(_) => return Poll::Ready(()),
-                Err(engine) => drop(engine),
-            }
-        }
-        // A waker's clone and drop are code of the user's: outside of the lock.
-        let mut waker = Some(context.waker().clone());
-        let poll = if linked.get() {
-            let mut engine = self.lock.enter();
-            if node.is_linked() {
-                // SAFETY: it is linked in the list of its side.
-                unsafe { side.list(&mut engine).swap_waker(node, &mut waker) };
-                Poll::Pending
-            } else {
-                Poll::Ready(())
-            }
-        } else {
-            // SAFETY: as above.
-            match self.start(side, unsafe { node.cell() }) {
-                Ok(_) => Poll::Ready(()),
-                Err(mut engine) => {
-                    let waker = waker.take().expect("cloned above");
-                    // SAFETY: not linked; by the contract it stays until it is unlinked.
-                    unsafe { side.list(&mut engine).push(node, Waiter::Task(waker)) };
-                    Poll::Pending
-                }
-            }
-        };
-        linked.set(poll.is_pending());
-        poll
-    }
-
-    /// Does the operation if that needs no waiting: true, and the cell says whether it happened.
-    pub(super) fn try_now(&self, node: &Node<T>, side: Side) -> bool {
-        debug_assert!(!node.is_linked());
-        // SAFETY: a select's arm, which is not linked; the reference ends with the call.
-        self.start(side, unsafe { node.cell() }).is_ok()
-    }
-
-    /// Links the node of a select's arm; false: the operation need not wait, and nothing is linked.
-    ///
-    /// # Safety
-    ///
-    /// - The node is not linked; it stays where it is until it is unlinked, and its owner calls
-    ///   [`abandon`](Shared::abandon) before it goes away in any manner.
-    pub(super) unsafe fn enlist(&self, node: &Node<T>, side: Side, place: Place) -> bool {
-        let Place { slot, generation, arm, watch } = place;
-        let mut engine = self.lock.enter();
-        let ready = match side {
-            Side::Send => engine.can_send(slot),
-            Side::Recv => engine.can_recv(slot),
-        };
-        if !ready {
-            let waiter = match watch {
-                false => Waiter::Shared { slot, generation, arm },
-                true => Waiter::Watch { slot, generation, arm },
-            };
-            // SAFETY: by the contract; the list of the side.
-            unsafe { side.list(&mut engine).push(node, waiter) };
-        }
-        !ready
-    }
-
-    /// Takes a node out whose owner will not wait for it. A value that a partner has already given
-    /// to it goes to the next receiver.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn abandon(&self, node: &Node<T>, side: Side) {
-        let mut engine = self.lock.enter();
-        // SAFETY: the side's own list.
-        let linked = unsafe { side.list(&mut engine).remove(node) };
-        let mut wake = None;
-        if side == Side::Recv && linked.is_none() {
-            // SAFETY: we hold the lock.
-            let value = unsafe { node.cell() }.take();
-            if value.is_some() {
-                wake = engine.put_back(value);
-                self.note_len(&engine);
-            }
-        }
-        drop(engine);
-        if let Some(wake) = wake {
-            wake.wake();
         }
     }
 
@@ -435,11 +309,14 @@ impl<T> Shared<T> {
         let rest = engine.buffer.take_all();
         self.note_len(&engine);
         drop(engine);
+        if let Some(figures) = &self.figures {
+            figures.undelivered(rest.len());
+        }
         self.undelivered.all(rest);
     }
 
     #[inline(always)]
-    fn note_len(&self, engine: &Inside<'_, T>) {
+    pub(super) fn note_len(&self, engine: &Inside<'_, T>) {
         self.len.store(engine.buffer.len(), Ordering::Relaxed);
     }
 
@@ -504,37 +381,23 @@ impl<T> fmt::Debug for Shared<T> {
     }
 }
 
-/// A node that is linked while its owner is suspended. Dropped only if the owner is unwound.
-struct Linked<'a, T> {
-    shared: &'a Shared<T>,
-    node: &'a Node<T>,
-    side: Side,
-}
-
-impl<T> Drop for Linked<'_, T> {
-    #[cold]
-    fn drop(&mut self) {
-        self.shared.abandon(self.node, self.side);
-    }
-}
-
 /// Wakes on their way out of the lock. Dropped, they happen, each one even if another panics.
-struct Wakes {
+pub(super) struct Wakes {
     wakes: [Option<Wake>; BATCH],
     len: usize,
     next: usize,
 }
 
 impl Wakes {
-    fn new() -> Wakes {
+    pub(super) fn new() -> Wakes {
         Wakes { wakes: [const { None }; BATCH], len: 0, next: 0 }
     }
 
-    fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.len == BATCH
     }
 
-    fn push(&mut self, wake: Wake) {
+    pub(super) fn push(&mut self, wake: Wake) {
         self.wakes[self.len] = Some(wake);
         self.len += 1;
     }
