@@ -76,6 +76,8 @@ const UNSAFE_FENCE: &[&str] = &[
     // Waiters on the frames of those who wait, and the cells they exchange.
     "src/channel/lock",
     "src/channel/node",
+    // Enlists and reads the nodes that the arms of a select hold.
+    "src/channel/select/arm",
     "src/channel/shared",
     // The operation of a future, shared with the winner of its wait.
     "src/channel/future",
@@ -104,6 +106,7 @@ const HOMES: &[(&[&str], &[&str], &str)] = &[
         &[
             "src/coroutine/core",
             "src/coroutine/local",
+            "src/channel/select/order",
             "src/token/thread",
             "src/arena/magazine",
             "src/sys/",
