@@ -13,9 +13,7 @@ debian_rust
 target=aarch64-unknown-linux-gnu
 export CARGO_TARGET_DIR=target/aarch64
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
-export KCORO_TEST_SCALE=${KCORO_TEST_SCALE:-10}
-# A backtrace of every panic a test expects would take longer than the tests.
-export RUST_BACKTRACE=0
+slowed 10
 labs=("lab_simple_park_demo" "lab_minimal_switch" "lab_stack_test" "lab_token_kernel_demo"
   "lab_token_vm_bench 2000 20")
 for cpu in max cortex-a53; do

@@ -6,6 +6,5 @@ export CARGO_TARGET_DIR=target/asan RUSTC_BOOTSTRAP=1
 export RUSTFLAGS="-Zsanitizer=address --cfg kcoro_asan" RUSTDOCFLAGS="-Zsanitizer=address"
 # The overflow report has to find the handlers of an ordinary program before it.
 export ASAN_OPTIONS=${ASAN_OPTIONS:-handle_segv=0:handle_sigbus=0}
-# A backtrace of every panic a test expects would take longer than the tests.
-export RUST_BACKTRACE=0 KCORO_TEST_SCALE=${KCORO_TEST_SCALE:-10}
+slowed 10
 run cargo test -p kcoro -p kcoro-cli --target $HOST --lib --bins --tests --no-fail-fast

@@ -4,6 +4,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export CARGO_TERM_COLOR=never CARGO_INCREMENTAL=0 DEBIAN_FRONTEND=noninteractive
 export RUST_BACKTRACE=${RUST_BACKTRACE:-1}
+# How long the soak among the tests lasts; it is for longer runs by hand.
+export KCORO_SOAK_SECONDS=${KCORO_SOAK_SECONDS:-2}
 HOST=x86_64-unknown-linux-gnu
 
 # Says what is about to run, then runs it.
@@ -38,6 +40,13 @@ binaries() {
   fi
   sed -n 's/^ *Executable .*(\(.*\))$/\1/p' "$log"
   rm -f "$log"
+}
+
+# slowed N: what runs next is slow. Long loops of the tests are divided by N (none is left out), and
+# the panics that tests expect print no backtrace, which would take longer than the tests.
+slowed() {
+  export KCORO_TEST_SCALE=${KCORO_TEST_SCALE:-$1} PROPTEST_CASES=${PROPTEST_CASES:-16}
+  export RUST_BACKTRACE=0
 }
 
 fail() {

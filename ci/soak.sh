@@ -4,7 +4,7 @@
 # least once. The load is one busy process for each processor.
 . "$(dirname "$0")/lib.sh"
 runs=${KCORO_SOAK_RUNS:-100} minutes=${KCORO_SOAK_MINUTES:-6}
-export KCORO_TEST_SCALE=${KCORO_TEST_SCALE:-10}
+slowed 10
 programs=$(binaries -p kcoro --lib --tests --release | grep -v '/layering-')
 [ -n "$programs" ] || fail "no test program was built"
 load=()

@@ -72,6 +72,5 @@ export RUSTFLAGS="-Zsanitizer=thread --cfg kcoro_tsan $FLAGS"
 # The overflow report has to find the handlers of an ordinary program before it; a test may exit
 # while its threads still run.
 export TSAN_OPTIONS=${TSAN_OPTIONS:-handle_segv=0:handle_sigbus=0:report_thread_leaks=0}
-# A backtrace of every panic a test expects would take longer than the tests.
-export RUST_BACKTRACE=0 KCORO_TEST_SCALE=${KCORO_TEST_SCALE:-50}
+slowed 50
 run cargo test -p kcoro -p kcoro-cli --target $HOST -Zbuild-std --lib --bins --tests --no-fail-fast

@@ -4,8 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 need valgrind valgrind
 export CARGO_TARGET_DIR=target/valgrind RUSTFLAGS="--cfg kcoro_valgrind"
-# A backtrace of every panic a test expects would take longer than the tests.
-export RUST_BACKTRACE=0 KCORO_TEST_SCALE=${KCORO_TEST_SCALE:-100}
+slowed 100
 programs=$(binaries -p kcoro --lib --tests)
 [ -n "$programs" ] || fail "no test program was built"
 for program in $programs; do

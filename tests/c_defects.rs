@@ -10,6 +10,7 @@ use kcoro::coroutine::{Coroutine, Task};
 use kcoro::error::{RecvTimeoutError, TryRecvError, TrySendError};
 use kcoro::runtime::Runtime;
 
+mod scale;
 mod watchdog;
 use watchdog::watchdog;
 
@@ -39,7 +40,7 @@ fn switches_leak_no_stack() {
 #[test]
 fn no_wake_up_is_lost_between_workers() {
     let _dog = watchdog("no_wake_up_is_lost_between_workers");
-    let rounds = if cfg!(debug_assertions) { 20_000 } else { 300_000 };
+    let rounds = scale::scaled(if cfg!(debug_assertions) { 20_000 } else { 300_000 }) as u32;
     let rt = runtime(2);
     let (there, from_here) = channel::rendezvous::<u32>();
     let (back, from_there) = channel::rendezvous::<u32>();

@@ -6,6 +6,7 @@ use kcoro::cancel::CancelToken;
 use kcoro::error::{CancelReason, Cancelled};
 use kcoro::{Builder, Runtime, cancel_token, park_cancellable, sleep_cancellable};
 
+mod scale;
 mod watchdog;
 use watchdog::watchdog;
 
@@ -86,7 +87,7 @@ fn a_named_parent_cancels_and_a_spawner_does_not() {
 #[test]
 fn join_and_park_have_a_cancellable_form() {
     let _dog = watchdog("join_and_park_have_a_cancellable_form");
-    let rounds = if cfg!(debug_assertions) { 500 } else { 20_000 };
+    let rounds = scale::scaled(if cfg!(debug_assertions) { 500 } else { 20_000 });
     let rt = Runtime::builder().workers(2).build().unwrap();
     for round in 0..rounds {
         let token = CancelToken::new();

@@ -15,6 +15,7 @@ use std::time::Duration;
 use kcoro::channel::{self, Receiver, Sender};
 use kcoro::error::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
 
+mod scale;
 mod watchdog;
 use watchdog::watchdog;
 
@@ -168,7 +169,7 @@ fn is_linearizable(calls: &[Call], capacity: usize, style: Style) -> bool {
 }
 
 fn rounds() -> u64 {
-    if cfg!(debug_assertions) { 300 } else { 5_000 }
+    scale::scaled(if cfg!(debug_assertions) { 300 } else { 5_000 }) as u64
 }
 
 fn on_threads(make: fn() -> (Sender<u32>, Receiver<u32>), capacity: usize, style: Style) {

@@ -13,11 +13,12 @@ use kcoro::channel;
 use kcoro::error::{RecvCancelError, RecvTimeoutError, SendTimeoutError};
 use kcoro::runtime::Runtime;
 
+mod scale;
 mod watchdog;
 use watchdog::watchdog;
 
 fn scaled(count: u64) -> u64 {
-    if cfg!(debug_assertions) { count / 50 } else { count }
+    scale::scaled((if cfg!(debug_assertions) { count / 50 } else { count }) as usize) as u64
 }
 
 fn runtime(workers: usize) -> Runtime {

@@ -1,5 +1,7 @@
 //! Channels against a sequential model: whatever one party does, it sees what a queue would show.
 
+mod scale;
+
 use std::collections::VecDeque;
 
 use kcoro::channel::{self, Overflow, Receiver, Sender};
@@ -158,7 +160,7 @@ fn check(capacity: Option<usize>, overflow: Overflow, calls: &[Call]) {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: if cfg!(debug_assertions) { 300 } else { 3000 },
+        cases: scale::scaled(if cfg!(debug_assertions) { 300 } else { 3000 }) as u32,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use futures::channel::oneshot;
 use kcoro::{Runtime, block_on};
 
+mod scale;
 mod watchdog;
 use watchdog::watchdog;
 
@@ -133,7 +134,7 @@ fn a_handle_wakes_the_last_waker() {
 fn a_polled_handle_can_still_be_joined_or_dropped() {
     let _dog = watchdog("a_polled_handle_can_still_be_joined_or_dropped");
     let rt = Runtime::builder().workers(1).build().unwrap();
-    let rounds = if cfg!(debug_assertions) { 500 } else { 20_000 };
+    let rounds = scale::scaled(if cfg!(debug_assertions) { 500 } else { 20_000 });
     for round in 0..rounds {
         let mut handle = rt.spawn(move || round);
         if let Poll::Ready(result) = poll_once(&mut handle, Waker::noop()) {

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use kcoro::coroutine::{State, Task};
 use kcoro::{Runtime, io};
 
+mod scale;
 mod watchdog;
 use watchdog::watchdog;
 
@@ -539,7 +540,7 @@ fn unwinding_withdraws() {
 fn readiness_races_with_the_deadline() {
     let _dog = watchdog("race with the deadline");
     let rt = runtime(2);
-    let rounds = if cfg!(debug_assertions) { 300 } else { 3_000 };
+    let rounds = scale::scaled(if cfg!(debug_assertions) { 300 } else { 3_000 });
     let (near, far) = UnixStream::pair().unwrap();
     let (tx, rx) = std::sync::mpsc::channel::<Instant>();
     let reader = rt.spawn(move || {

@@ -9,6 +9,7 @@ use kcoro::error::{CancelReason, Cancelled};
 use kcoro::time::{Missed, interval};
 use kcoro::{Runtime, cancel_token, sleep_cancellable, timeout};
 
+mod scale;
 mod watchdog;
 use watchdog::watchdog;
 
@@ -42,7 +43,7 @@ fn a_sleep_races_its_cancel() {
     let _dog = watchdog("a_sleep_races_its_cancel");
     let rt = Runtime::builder().workers(2).build().unwrap();
     let (slept, cancelled) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-    let rounds = if cfg!(debug_assertions) { 2_000 } else { 20_000 };
+    let rounds = scale::scaled(if cfg!(debug_assertions) { 2_000 } else { 20_000 }) as u64;
     for round in 0..rounds {
         let token = CancelToken::new();
         let inner = token.clone();

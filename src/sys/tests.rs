@@ -79,6 +79,13 @@ extern "C" fn leave(_: c_int, info: *mut libc::siginfo_t, _: *mut c_void) {
     }
 }
 
+/// Sends the signal to the process, of which another thread may be the one to take it, later.
+fn send_to_self() {
+    // SAFETY: no preconditions.
+    unsafe { libc::kill(libc::getpid(), libc::SIGSEGV) };
+    std::thread::sleep(std::time::Duration::from_secs(20));
+}
+
 #[test]
 fn foreign_fault_reaches_the_earlier_handler() {
     if let Some(output) = in_child("sys::tests::foreign_fault_reaches_the_earlier_handler") {
@@ -98,8 +105,7 @@ fn sent_signal_reaches_the_earlier_handler() {
     }
     install(leave);
     observe_faults(|_| std::process::exit(44)).unwrap();
-    // SAFETY: no preconditions.
-    unsafe { libc::kill(libc::getpid(), libc::SIGSEGV) };
+    send_to_self();
 }
 
 /// Takes away the handler that std installs, as a program without std's runtime would have it.
@@ -127,8 +133,7 @@ fn sent_signal_without_a_handler_kills() {
     }
     reset_to_default();
     observe_faults(ignore).unwrap();
-    // SAFETY: no preconditions.
-    unsafe { libc::kill(libc::getpid(), libc::SIGSEGV) };
+    send_to_self();
 }
 
 #[test]

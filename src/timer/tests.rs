@@ -146,7 +146,7 @@ fn last_index(model: &Model) -> usize {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: if cfg!(miri) { 8 } else { 400 },
+        cases: if cfg!(miri) { 8 } else { ProptestConfig::default().cases.min(400) },
         failure_persistence: None,
         ..ProptestConfig::default()
     })]

@@ -241,7 +241,7 @@ fn run(arena: &Arena, steps: Vec<Step>) {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: if cfg!(miri) { 4 } else { 100 },
+        cases: if cfg!(miri) { 4 } else { ProptestConfig::default().cases.min(100) },
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
