@@ -332,7 +332,7 @@ fn pipelines(sizes: &Sizes) {
 
 fn main() {
     let sizes = if std::env::args().any(|argument| argument == "--bench") {
-        Sizes { rounds: 7, operations: 1_000_000, samples: 1_000_000 }
+        Sizes { rounds: 5, operations: 1_000_000, samples: 300_000 }
     } else {
         Sizes { rounds: 1, operations: 1_000, samples: 1_000 }
     };
