@@ -77,7 +77,7 @@ pub fn idle(sample: &mut Sample, start: fn(usize)) {
 pub fn nap(sample: &mut Sample, start: fn(usize, Nap)) {
     let count = sample.scale(1_000_000);
     // Nobody may wake before all sleep.
-    let base = sample.pick(Duration::from_secs(15), Duration::from_secs(3), Duration::ZERO);
+    let base = sample.pick(Duration::from_secs(25), Duration::from_secs(3), Duration::ZERO);
     let cpu = CpuTime::now();
     start(count, Nap { base });
     wait_for(&UP, count, Duration::from_millis(1));

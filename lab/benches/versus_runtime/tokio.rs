@@ -201,26 +201,28 @@ pub fn skew(sample: &mut Sample) {
     });
 }
 
+/// Two runtimes: within one, whoever is woken goes to the slot of the waker's worker from which
+/// nobody steals, and would wait until the caller gives way.
 pub fn wake(sample: &mut Sample) {
     let count = work::calls(sample);
-    let rt = multi_thread(2);
     let note = Arc::new(Notify::new());
     let waited = Arc::clone(&note);
-    let sleeper = rt.spawn(async move {
-        meet();
-        for at in 1..=count {
-            while !called(at) {
-                waited.notified().await;
+    let sleeper = std::thread::spawn(move || {
+        within(&current_thread(), async move {
+            meet();
+            for at in 1..=count {
+                while !called(at) {
+                    waited.notified().await;
+                }
+                answer(at);
             }
-            answer(at);
-        }
+        });
     });
-    let all = rt.spawn(async move {
+    let all = within(&current_thread(), async move {
         meet();
         call(count, || note.notify_one())
     });
-    let all = rt.block_on(all).unwrap();
-    rt.block_on(sleeper).unwrap();
+    sleeper.join().unwrap();
     work::latencies(sample, all);
 }
 

@@ -84,7 +84,7 @@ pub fn meet() {
 
 /// How often the sleeper is woken.
 pub fn calls(sample: &Sample) -> usize {
-    sample.pick(4000, 500, 4)
+    sample.pick(1000, 300, 4)
 }
 
 /// The caller: wakes the other, again and again, after time enough for it to fall asleep, and

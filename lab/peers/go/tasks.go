@@ -179,7 +179,7 @@ func skew() {
 }
 
 func wake() {
-	n := pick(4000, 500, 4)
+	n := pick(1000, 300, 4)
 	ring := make(chan struct{}, 1)
 	var arrived, answered int64
 	var moment time.Time
@@ -269,7 +269,7 @@ func idle() {
 
 func sleepers() {
 	n := scale(1000000)
-	base := time.Duration(pick(15, 3, 1)) * time.Second
+	base := time.Duration(pick(25, 3, 1)) * time.Second
 	used := cpu()
 	for i := 0; i < n; i++ {
 		i := i

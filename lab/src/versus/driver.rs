@@ -191,5 +191,7 @@ fn sample(case: &Case, peer: &Peer, size: &str) -> Result<String, String> {
     if let Some(mut err) = child.stderr.take() {
         let _ = err.read_to_string(&mut complaint);
     }
-    if status.success() { Ok(text) } else { Err(format!("{status}: {}", complaint.trim())) }
+    // What comes after the message is a backtrace.
+    let complaint = complaint.lines().take(2).collect::<Vec<_>>().join(" ");
+    if status.success() { Ok(text) } else { Err(format!("{status}: {complaint}")) }
 }
