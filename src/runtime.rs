@@ -16,6 +16,7 @@ pub use crate::sched::{
     Aborted, PanicReport, RuntimeMetrics, ShutdownReport, StallReport, StuckCall, StuckCoroutine,
 };
 use crate::sched::{Builder as CoroutineBuilder, JoinHandle, current_worker};
+pub use crate::sched::{LiveCoroutine, Observer, RuntimeDump, WorkerDump};
 use crate::stack::StackSize;
 use crate::sys::cpu;
 
@@ -269,6 +270,12 @@ impl Runtime {
     #[must_use]
     pub fn metrics(&self) -> RuntimeMetrics {
         self.threads().metrics()
+    }
+
+    /// What can look at this runtime's coroutines from elsewhere, such as a watchdog.
+    #[must_use]
+    pub fn observer(&self) -> Observer {
+        Observer::new(&self.threads().shared)
     }
 
     /// Coroutines that were spawned and have not ended.

@@ -12,6 +12,14 @@ use kcoro::runtime::{Aborted, Runtime};
 use scale::scaled;
 use watchdog::watchdog;
 
+const _: () = {
+    const fn shared<T: Send + Sync>() {}
+    shared::<Runtime>();
+    shared::<kcoro::runtime::Observer>();
+    shared::<kcoro::JoinHandle<u8>>();
+    shared::<kcoro::Unparker>();
+};
+
 #[test]
 fn run_returns_the_value() {
     let _dog = watchdog("run_returns_the_value");

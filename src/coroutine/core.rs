@@ -246,10 +246,16 @@ impl Core {
         self.root.get()
     }
 
-    /// Gives the thread's loop a fresh budget.
+    /// Gives the thread's loop a fresh budget of at most [`SWITCH_BUDGET`].
     #[inline(always)]
-    pub(crate) fn refill(&self) {
-        self.budget.set(SWITCH_BUDGET);
+    pub(crate) fn refill(&self, budget: u32) {
+        self.budget.set(budget);
+    }
+
+    /// Whether coroutines stopped because the budget was used up, not for lack of others.
+    #[inline(always)]
+    pub(crate) fn is_spent(&self) -> bool {
+        self.budget.get() <= 1
     }
 }
 

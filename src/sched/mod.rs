@@ -8,6 +8,8 @@
 pub(crate) mod blocking;
 mod completion;
 #[cfg(not(loom))]
+mod dump;
+#[cfg(not(loom))]
 pub(crate) mod enter;
 #[cfg(not(loom))]
 mod fork;
@@ -22,6 +24,8 @@ mod join;
 mod join_future;
 #[cfg(not(loom))]
 pub(crate) mod monitor;
+#[cfg(not(loom))]
+mod pace;
 mod parker;
 #[cfg(not(loom))]
 mod report;
@@ -42,6 +46,8 @@ mod worker;
 
 #[cfg(not(loom))]
 pub use blocking::blocking;
+#[cfg(not(loom))]
+pub use dump::{LiveCoroutine, Observer, RuntimeDump, WorkerDump};
 #[cfg(not(loom))]
 pub use fork::join;
 #[cfg(not(loom))]

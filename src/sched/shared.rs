@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::blocking::Pool;
+use super::dump::Questions;
 use super::inbox::{Inbox, Linked};
 use super::job::JobRef;
 use super::monitor::{Monitor, StallHook};
@@ -90,6 +91,7 @@ pub(crate) struct Remote {
     /// Jobs for this worker alone.
     pub(super) local: Mutex<Vec<JobRef>>,
     pub(super) has_local: AtomicBool,
+    pub(super) questions: Questions,
     pub(super) sleep: Sleep,
     /// Whether the worker sleeps in its poller; otherwise on the word itself.
     pub(super) polls: AtomicBool,
@@ -150,6 +152,7 @@ impl Remote {
             inbox: Inbox::new(),
             local: Mutex::new(Vec::new()),
             has_local: AtomicBool::new(false),
+            questions: Questions::default(),
             sleep: Sleep::new(),
             polls: AtomicBool::new(false),
             interrupt: Mutex::new(None),
@@ -250,6 +253,12 @@ impl Shared {
         for remote in &self.remotes {
             remote.wake();
         }
+    }
+
+    /// The workers that have a thread: all but spares that were never called.
+    pub(super) fn started(&self) -> &[Arc<Remote>] {
+        let spares = self.monitor.as_ref().map_or(0, |m| m.spares.load(Ordering::Relaxed));
+        &self.remotes[..(self.config.workers + spares).min(self.remotes.len())]
     }
 
     /// Jobs and coroutines that were spawned and have not ended.

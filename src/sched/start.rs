@@ -34,8 +34,9 @@ pub(crate) struct Threads {
     pub(crate) shared: Arc<Shared>,
     handles: Vec<ThreadHandle<()>>,
     monitor: Option<ThreadHandle<()>>,
-    /// The worker that the caller's own thread is to be; its thread has not been given yet.
-    own: Option<Deque<JobRef>>,
+    /// The worker that the caller's own thread is to be; its thread has not been given yet. In a
+    /// lock only so that a runtime can be shared.
+    own: Mutex<Option<Deque<JobRef>>>,
 }
 
 impl Threads {
@@ -69,9 +70,10 @@ impl Threads {
             drained: (Mutex::new(()), Condvar::new()),
             stuck: Mutex::new(Vec::new()),
         });
-        let mut threads = Threads { shared, handles: Vec::new(), monitor: None, own: None };
+        let mut threads =
+            Threads { shared, handles: Vec::new(), monitor: None, own: Mutex::new(None) };
         let rest = deques.split_off(usize::from(own));
-        threads.own = deques.pop();
+        *threads.own.get_mut() = deques.pop();
         for (offset, deque) in rest.into_iter().enumerate() {
             let index = offset + usize::from(own);
             let shared = Arc::clone(&threads.shared);
@@ -100,7 +102,8 @@ impl Threads {
 
     /// Makes the calling thread the first worker until `f`, run as a coroutine on it, has ended.
     pub(crate) fn run_here<T>(&mut self, f: impl FnOnce() -> T) -> super::job::JobResult<T> {
-        let deque = self.own.take().expect("started with a worker for this thread, used once");
+        let deque =
+            self.own.get_mut().take().expect("started with a worker for this thread, used once");
         let worker = Worker::new(Arc::clone(&self.shared), 0, deque);
         let location = std::panic::Location::caller();
         let description = describe(None, self.shared.config.stack_size, location);

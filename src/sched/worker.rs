@@ -22,6 +22,7 @@ use std::sync::Arc;
 use super::io::Descriptors;
 use super::job::{Header, JobRef};
 use super::monitor::Shown;
+use super::pace::Pace;
 use super::parker::{SLEEPING, SUMMONED};
 use super::shared::{PanicReport, Remote, Shared, bump};
 use crate::coroutine::sched::{self, Launch};
@@ -54,6 +55,7 @@ pub(crate) struct Worker {
     pub(super) descriptors: RefCell<Descriptors>,
     polled_at: Cell<u64>,
     tick: Cell<u32>,
+    pace: Pace,
     searching: Cell<bool>,
     random: Cell<u64>,
     /// Naps taken while the runtime ends.
@@ -90,6 +92,7 @@ impl Worker {
             descriptors: RefCell::new(Descriptors::new()),
             polled_at: Cell::new(0),
             tick: Cell::new(0),
+            pace: Pace::new(),
             searching: Cell::new(false),
             naps: Cell::new(0),
             random: Cell::new(0x9E37_79B9_7F4A_7C15 ^ (index as u64 + 1)),
@@ -123,10 +126,13 @@ impl Worker {
         let tick = self.tick.get().wrapping_add(1);
         self.tick.set(tick);
         bump(&self.remote.counts.ticks);
-        core.refill();
+        core.refill(self.pace.budget());
         self.remote.inbox.take(|coroutine: crate::coroutine::ControlRef| core.push_back(coroutine));
         if !self.timers.is_empty() {
             self.timers.advance(clock::now());
+        }
+        if self.remote.questions.asked.load(Ordering::Relaxed) {
+            self.remote.questions.answer(core);
         }
         if self.descriptors.borrow().is_active() {
             let now = clock::now();
@@ -140,6 +146,7 @@ impl Worker {
             self.found_work();
             // SAFETY: this is the root context, and the coroutine came out of its queue.
             unsafe { sched::run(core, ready) }
+            self.pace.note(core.is_spent());
             worked = true;
         }
         if let Some(job) = self.next_job(tick) {
@@ -313,6 +320,7 @@ impl Worker {
             || takes != self.shared.may_take(self.index)
             || !self.deque.is_empty()
             || (takes && self.shared.has_stealable())
+            || remote.questions.asked.load(Ordering::Relaxed)
             || self.shared.stopping.load(Ordering::Relaxed)
             || done();
         if !stay_up {

@@ -1,0 +1,84 @@
+//! How many switches a round of a worker may make, so that it takes a bounded time.
+//!
+//! A fixed number is right for coroutines that run for a microsecond between two switches; those
+//! that compute for a millisecond and yield would keep timers, descriptors and newcomers waiting a
+//! hundred times too long. So the budget follows the time that full rounds take. Reading the clock
+//! at each switch would cost as much as the switch; it is read once for a round that used up its
+//! budget, and not at all for others.
+//!
+//! # Who calls this, and what it may call
+//!
+//! The worker's loop.
+
+#![forbid(unsafe_code)]
+
+use core::cell::Cell;
+
+use crate::coroutine::SWITCH_BUDGET;
+use crate::sys::clock;
+
+/// What a round should take at most, in nanoseconds, if its coroutines let it.
+const ROUND: u64 = 200_000;
+
+/// The budget of a worker's rounds.
+#[derive(Debug)]
+pub(super) struct Pace {
+    budget: Cell<u32>,
+    /// When the last round ended, if it used up its budget; otherwise 0.
+    spent_at: Cell<u64>,
+}
+
+impl Pace {
+    pub(super) fn new() -> Pace {
+        Pace { budget: Cell::new(SWITCH_BUDGET), spent_at: Cell::new(0) }
+    }
+
+    /// Switches that the next round may make.
+    #[inline(always)]
+    pub(super) fn budget(&self) -> u32 {
+        self.budget.get()
+    }
+
+    /// A round has ended.
+    #[inline(always)]
+    pub(super) fn note(&self, spent: bool) {
+        if spent {
+            self.adapt(clock::now());
+        } else {
+            self.spent_at.set(0);
+        }
+    }
+
+    fn adapt(&self, now: u64) {
+        let before = self.spent_at.replace(now);
+        if before != 0 {
+            self.budget.set(next(self.budget.get(), now.saturating_sub(before)));
+        }
+    }
+}
+
+/// The budget after a full round of `budget` switches took `elapsed` ns.
+fn next(budget: u32, elapsed: u64) -> u32 {
+    if elapsed > ROUND {
+        let fitting = u64::from(budget) * ROUND / elapsed;
+        u32::try_from(fitting).unwrap_or(budget).max(1)
+    } else if elapsed < ROUND / 4 {
+        (budget * 2).min(SWITCH_BUDGET)
+    } else {
+        budget
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_budget_follows_the_time_of_a_round() {
+        assert_eq!(next(SWITCH_BUDGET, 5_000), SWITCH_BUDGET);
+        assert_eq!(next(SWITCH_BUDGET, 128_000_000), 1);
+        assert_eq!(next(1, 1_000_000), 1);
+        assert_eq!(next(1, 10_000), 2);
+        assert_eq!(next(64, 100_000), 64);
+    }
+}
