@@ -10,7 +10,7 @@ use std::path::Path;
 
 /// What the table names and the crate may not have yet.
 const AHEAD: &[&str] =
-    &["MetricsEvent", "broadcast", "metrics_pipe", "rate_since", "snapshot", "zref"];
+    &["MetricsEvent", "broadcast", "metrics_pipe", "zref"];
 
 /// Names of the standard library and of the language.
 const FOREIGN: &[&str] = &["Option", "String", "Some", "None", "Ok", "Err", "Future", "Vec"];

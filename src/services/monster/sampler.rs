@@ -188,8 +188,8 @@ impl Sampler {
 
     /// Samples every process once, in order of pid, into `samples`, which is cleared first.
     ///
-    /// Many processes are sampled in parts, by [`join`](crate::join): in a coroutine, workers that
-    /// have nothing else to do help.
+    /// Many processes are sampled in parts, by [`join`]: in a coroutine, workers that have nothing
+    /// else to do help.
     ///
     /// # Errors
     ///
