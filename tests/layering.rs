@@ -79,6 +79,7 @@ const UNSAFE_FENCE: &[&str] = &[
     // Enlists and reads the nodes that the arms of a select hold.
     "src/channel/select/arm",
     "src/channel/shared",
+    "src/channel/wait",
     // The operation of a future, shared with the winner of its wait.
     "src/channel/future",
     "src/util/list",
