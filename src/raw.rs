@@ -5,7 +5,7 @@
 //!
 //! # Invariants
 //!
-//! 1. Nothing here adds to what [`crate::arch`] and the stack arena do; it only makes them visible.
+//! 1. Nothing here adds to what `arch` and the stack arena do; it only makes them visible.
 //!
 //! # Who calls this, and what it may call
 //!
