@@ -20,7 +20,9 @@ impl<T> Shared<T> {
     #[inline(always)]
     pub(super) fn count_send(&self, engine: &Inside<'_, T>, sent: &Sent, bytes: u64) {
         if let Some(figures) = &self.figures {
-            count_send(figures, engine.buffer.len(), sent, bytes);
+            let went_in = matches!(sent, Sent::Stored | Sent::Handed(_) | Sent::Dropped);
+            let handed = matches!(sent, Sent::Handed(_));
+            count_send(figures, engine.buffer.len(), went_in, handed, bytes);
         }
     }
 
@@ -28,7 +30,10 @@ impl<T> Shared<T> {
     #[inline(always)]
     pub(super) fn count_recv(&self, engine: &Inside<'_, T>, received: &Received, bytes: u64) {
         if let Some(figures) = &self.figures {
-            count_recv(figures, engine.buffer.len(), self.capacity, received, bytes);
+            let came = matches!(received, Received::Value(_));
+            let from_waiter = matches!(received, Received::Value(Some(_)));
+            let matched = from_waiter && self.capacity == Some(0);
+            count_recv(figures, engine.buffer.len(), came, from_waiter, matched, bytes);
         }
     }
 
@@ -67,29 +72,39 @@ impl<T> Shared<T> {
     }
 }
 
+// Plain values are passed, not the outcome itself: an outcome whose address is taken lives in memory,
+// and is copied about in pieces that the processor cannot forward.
+
+#[cold]
 #[inline(never)]
-fn count_send(figures: &Figures, len: usize, sent: &Sent, bytes: u64) {
-    match sent {
-        Sent::Stored | Sent::Dropped => figures.sent(1, bytes, len),
-        Sent::Handed(_) => {
-            figures.sent(1, bytes, len);
-            figures.received(1, bytes);
-            figures.matched();
-        }
-        Sent::Full | Sent::Refused | Sent::Closed => {}
+fn count_send(figures: &Figures, len: usize, went_in: bool, handed: bool, bytes: u64) {
+    if went_in {
+        figures.sent(1, bytes, len);
+    }
+    if handed {
+        figures.received(1, bytes);
+        figures.matched();
     }
 }
 
+#[cold]
 #[inline(never)]
-fn count_recv(figures: &Figures, len: usize, room: Option<usize>, received: &Received, bytes: u64) {
-    if let Received::Value(wake) = received {
+fn count_recv(
+    figures: &Figures,
+    len: usize,
+    came: bool,
+    from_waiter: bool,
+    matched: bool,
+    bytes: u64,
+) {
+    if came {
         figures.received(1, bytes);
-        if wake.is_some() {
-            // A waiting sender's value went in, or at a rendezvous straight here.
-            figures.sent(1, bytes, len);
-            if room == Some(0) {
-                figures.matched();
-            }
-        }
+    }
+    if from_waiter {
+        // A waiting sender's value went in, or at a rendezvous straight here.
+        figures.sent(1, bytes, len);
+    }
+    if matched {
+        figures.matched();
     }
 }

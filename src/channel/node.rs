@@ -188,8 +188,14 @@ impl<T> List<T> {
     ///
     /// - `node`, if it is linked at all, is linked in this list.
     pub(super) unsafe fn remove(&mut self, node: &Node<T>) -> Option<Waiter> {
-        // SAFETY: it is linked here (contract), and we hold the lock.
-        node.linked.get().then(|| unsafe { self.unlink(node) })
+        if !node.linked.get() {
+            return None;
+        }
+        // SAFETY: it is linked here (contract), and we hold the lock; the waiter is moved out once.
+        unsafe {
+            self.unlink(node);
+            Some(ptr::read(&raw const (*node.links()).waiter))
+        }
     }
 
     /// Replaces the waker of a future's node; the old one is left in `waker`, to be dropped outside
@@ -205,27 +211,28 @@ impl<T> List<T> {
         }
     }
 
+    /// Takes `node` out. Its waiter stays in the links, to be moved out once by the caller.
+    ///
     /// # Safety
     ///
     /// - `node` is linked in this list.
     #[inline(always)]
-    unsafe fn unlink(&mut self, node: *const Node<T>) -> Waiter {
-        // SAFETY: `node` and its neighbours are linked, hence alive, and we hold the lock. The links
-        // are read once; `linked` says that they hold nothing any more.
+    unsafe fn unlink(&mut self, node: *const Node<T>) {
+        // SAFETY: `node` and its neighbours are linked, hence alive, and we hold the lock.
         unsafe {
-            let links = (*node).links().read();
-            if links.previous.is_null() {
-                self.first = links.next;
+            let links = (*node).links();
+            let (previous, next) = ((*links).previous, (*links).next);
+            if previous.is_null() {
+                self.first = next;
             } else {
-                (*(*links.previous).links()).next = links.next;
+                (*(*previous).links()).next = next;
             }
-            if links.next.is_null() {
-                self.last = links.previous;
+            if next.is_null() {
+                self.last = previous;
             } else {
-                (*(*links.next).links()).previous = links.previous;
+                (*(*next).links()).previous = previous;
             }
             (*node).linked.set(false);
-            links.waiter
         }
     }
 
@@ -235,17 +242,26 @@ impl<T> List<T> {
     fn win(&mut self) -> Option<(*const Node<T>, Wake)> {
         while !self.first.is_null() {
             let node = self.first;
-            // SAFETY: it is linked here.
-            let claim = match unsafe { self.unlink(node) } {
+            // SAFETY: it is linked here. The links stay readable until the wait is won and woken: an
+            // owner needs the lock to go away. Looked at in place: copied whole, the waiter would
+            // come back from memory in pieces that the processor cannot forward.
+            let waiter = unsafe {
+                self.unlink(node);
+                &(*(*node).links()).waiter
+            };
+            let claim = match waiter {
                 Waiter::Alone { slot, generation } => {
-                    slot.claim_exclusive(generation, Outcome::Ready(0))
+                    slot.claim_exclusive(*generation, Outcome::Ready(0))
                 }
                 Waiter::Shared { slot, generation, arm } => {
-                    slot.claim(generation, Outcome::Ready(arm))
+                    slot.claim(*generation, Outcome::Ready(*arm))
                 }
-                Waiter::Task(waker) => return Some((node, Wake::Task(waker))),
+                Waiter::Task(waker) => {
+                    // SAFETY: the waker is moved out once, here: the node is unlinked.
+                    return Some((node, Wake::Task(unsafe { ptr::read(waker) })));
+                }
                 Waiter::Watch { slot, generation, arm } => {
-                    notify(slot, generation, arm);
+                    notify(*slot, *generation, *arm);
                     continue;
                 }
             };
