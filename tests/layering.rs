@@ -82,6 +82,11 @@ const UNSAFE_FENCE: &[&str] = &[
     "src/channel/wait",
     // The operation of a future, shared with the winner of its wait.
     "src/channel/future",
+    // Waiters on the frames of coroutines of one thread, and their cells.
+    "src/channel/local/core",
+    // Cells and seats of a ring with one user at each end.
+    "src/channel/spsc/flow",
+    "src/channel/spsc/half",
     "src/util/list",
     "src/ipc/shm",
     "src/ipc/ring",

@@ -31,9 +31,12 @@
 
 #[cfg_attr(loom, allow(dead_code))]
 mod gate;
+pub mod spsc;
 
 #[cfg(not(loom))]
 mod batch;
+#[cfg(not(loom))]
+mod broadcast;
 #[cfg(not(loom))]
 mod buffer;
 #[cfg(not(loom))]
@@ -45,6 +48,8 @@ mod engine;
 #[cfg(not(loom))]
 mod future;
 #[cfg(not(loom))]
+pub mod local;
+#[cfg(not(loom))]
 mod lock;
 #[cfg(not(loom))]
 mod metrics;
@@ -52,6 +57,8 @@ mod metrics;
 mod node;
 #[cfg(not(loom))]
 mod oneshot;
+#[cfg(not(loom))]
+mod parties;
 #[cfg(not(loom))]
 mod policy;
 #[cfg(not(loom))]
@@ -65,7 +72,13 @@ mod sender;
 mod shared;
 #[cfg(not(loom))]
 mod wait;
+#[cfg(not(loom))]
+mod watch;
+#[cfg(not(loom))]
+pub mod zref;
 
+#[cfg(not(loom))]
+pub use broadcast::{BroadcastSender, Subscriber, broadcast};
 #[cfg(not(loom))]
 pub use builder::{Builder, bounded, builder, conflated, rendezvous, unbounded};
 #[cfg(all(not(loom), feature = "sink"))]
@@ -84,3 +97,11 @@ pub use receiver::{IntoIter, Iter, Receiver, TryIter};
 pub use select::{Arm, Operation, RecvArm, Select, SendArm, after};
 #[cfg(not(loom))]
 pub use sender::Sender;
+#[cfg(not(loom))]
+pub use spsc::spsc;
+#[cfg(not(loom))]
+pub use watch::{WatchReceiver, WatchSender, Watched, watch};
+#[cfg(not(loom))]
+pub use zref::{
+    BytesReceiver, BytesSender, Capacity, Traffic, ZrefReceiver, ZrefSender, bytes, bytes_in, zref,
+};

@@ -3,6 +3,8 @@
 //! All of them are plain enums that name what happened and give back what the caller put in.
 
 mod arena;
+mod broadcast;
+mod bytes;
 mod channel;
 mod coroutine;
 mod io;
@@ -15,6 +17,8 @@ mod token;
 mod workers;
 
 pub use arena::{AliasError, ArenaError, RegionError, StaleDescriptor};
+pub use broadcast::{BroadcastError, BroadcastTimeoutError, TryBroadcastError};
+pub use bytes::SendBytesError;
 pub use channel::{
     RecvCancelError, RecvError, RecvTimeoutError, SendCancelError, SendError, SendTimeoutError,
     TryRecvError, TrySendError,

@@ -1,0 +1,120 @@
+//! What went through a payload channel: messages, bytes, refusals.
+//!
+//! Each handle counts for itself, by plain stores, since it is used by one thread at a time; who asks
+//! adds up what the living handles have counted and what the dropped ones have left.
+//!
+//! # Invariants
+//!
+//! 1. A [`Counters`] is written by its one handle only, and read by anyone.
+//! 2. A handle's figures are in `handles` or in `left`, never in both.
+
+#![forbid(unsafe_code)]
+
+use crate::prim::{Arc, AtomicU64, Mutex, Ordering};
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::ops::AddAssign;
+
+/// What one side of a payload channel has done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct Traffic {
+    /// Payloads that went through.
+    pub messages: u64,
+    /// Their bytes, by their lengths.
+    pub bytes: u64,
+    /// Operations that failed: closed, full, empty, timed out.
+    pub failed: u64,
+}
+
+impl AddAssign for Traffic {
+    fn add_assign(&mut self, other: Traffic) {
+        self.messages += other.messages;
+        self.bytes += other.bytes;
+        self.failed += other.failed;
+    }
+}
+
+/// One handle's figures.
+#[derive(Default)]
+struct Counters {
+    messages: AtomicU64,
+    bytes: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl Counters {
+    fn now(&self) -> Traffic {
+        Traffic {
+            messages: self.messages.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
+            failed: self.failed.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// By its one writer (invariant 1).
+#[inline(always)]
+fn add(counter: &AtomicU64, count: u64) {
+    counter.store(counter.load(Ordering::Relaxed) + count, Ordering::Relaxed);
+}
+
+#[derive(Default)]
+struct Side {
+    handles: Vec<Arc<Counters>>,
+    left: Traffic,
+}
+
+/// A handle's share in the figures of its side. A clone counts for itself.
+pub(super) struct Tally {
+    own: Arc<Counters>,
+    side: Arc<Mutex<Side>>,
+    /// Not `Sync`: one writer.
+    alone: PhantomData<Cell<()>>,
+}
+
+impl Tally {
+    /// The first handle of a side.
+    pub(super) fn new() -> Tally {
+        Tally::join(&Arc::default())
+    }
+
+    fn join(side: &Arc<Mutex<Side>>) -> Tally {
+        let own = Arc::<Counters>::default();
+        side.lock().handles.push(Arc::clone(&own));
+        Tally { own, side: Arc::clone(side), alone: PhantomData }
+    }
+
+    /// Notes one operation on a payload of that length.
+    #[inline(always)]
+    pub(super) fn count(&self, length: usize, done: bool) {
+        if done {
+            add(&self.own.messages, 1);
+            add(&self.own.bytes, length as u64);
+        } else {
+            add(&self.own.failed, 1);
+        }
+    }
+
+    /// Of all handles of the side, dropped ones included.
+    pub(super) fn total(&self) -> Traffic {
+        let side = self.side.lock();
+        let mut total = side.left;
+        side.handles.iter().for_each(|handle| total += handle.now());
+        total
+    }
+}
+
+impl Clone for Tally {
+    fn clone(&self) -> Tally {
+        Tally::join(&self.side)
+    }
+}
+
+impl Drop for Tally {
+    fn drop(&mut self) {
+        let mut side = self.side.lock();
+        side.left += self.own.now();
+        side.handles.retain(|handle| !Arc::ptr_eq(handle, &self.own));
+    }
+}
