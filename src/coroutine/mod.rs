@@ -15,6 +15,11 @@ mod generator;
 mod local;
 mod park;
 pub(crate) mod sched;
+#[cfg(not(feature = "tracing"))]
+#[path = "no_spans.rs"]
+mod spans;
+#[cfg(feature = "tracing")]
+mod spans;
 mod state;
 mod task;
 mod unparker;

@@ -22,6 +22,7 @@ use std::panic::resume_unwind;
 
 use super::control::{ControlRef, UNWIND};
 use super::core::{Core, core};
+use super::spans;
 use super::state::{State, WaitReason};
 use super::unparker::Permit;
 use crate::arch::{self, StackPointer};
@@ -215,6 +216,7 @@ pub(super) unsafe fn depart(core: &Core, me: ControlRef) {
 /// - As [`depart`]; `to` is the suspended context that `core.depart()` made current.
 #[inline(always)]
 unsafe fn switch_away(core: &Core, me: ControlRef, to: StackPointer) {
+    let left = spans::leave();
     if me.save_fp() {
         leave_fp(me);
     }
@@ -231,6 +233,7 @@ unsafe fn switch_away(core: &Core, me: ControlRef, to: StackPointer) {
     if me.save_fp() {
         arrive_fp(me);
     }
+    spans::enter(left);
     if value == UNWIND {
         unwind();
     }
