@@ -26,6 +26,11 @@ mod future;
 pub mod io;
 #[cfg(not(loom))]
 pub mod machine;
+/// The file of `coroutine` that builds under loom.
+#[cfg(loom)]
+#[allow(dead_code, reason = "its callers do not build under loom")]
+#[path = "coroutine/permit.rs"]
+mod permit;
 #[allow(dead_code, unused_imports)]
 mod prim;
 #[cfg(not(loom))]

@@ -14,6 +14,7 @@ mod entry;
 mod generator;
 mod local;
 mod park;
+mod permit;
 pub(crate) mod sched;
 #[cfg(not(feature = "tracing"))]
 #[path = "no_spans.rs"]

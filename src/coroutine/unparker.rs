@@ -1,64 +1,37 @@
-//! The permit behind `park` and `unpark`: one remembered wake-up.
-//!
-//! | from     | call       | to       | who             | the caller must now           |
-//! |----------|------------|----------|-----------------|-------------------------------|
-//! | EMPTY    | begin_park | PARKED   | the coroutine   | switch away                   |
-//! | NOTIFIED | begin_park | EMPTY    | the coroutine   | go on                         |
-//! | EMPTY    | unpark     | NOTIFIED | anybody         | nothing                       |
-//! | PARKED   | unpark     | EMPTY    | anybody         | wake the coroutine, once      |
-//! | NOTIFIED | unpark     | NOTIFIED | anybody         | nothing                       |
-//! | PARKED   | retract    | EMPTY    | the coroutine   | go on, or unwind              |
+//! The permit behind `park` and `unpark`, and the handle that uses it. `permit.rs` has its table.
 //!
 //! The coroutine's address is followed only by the caller that moved PARKED to EMPTY: until it has
 //! called `make_ready` the coroutine cannot end, so the address is good.
-//!
-//! Pairs: every change is AcqRel, so that what came before an `unpark` is visible after the `park`
-//! that it ends.
 
 use core::fmt;
 use std::sync::Arc;
 
 use super::control::ControlRef;
 use super::core::core;
-use crate::prim::{AtomicU8, AtomicUsize, Ordering};
-
-const EMPTY: u8 = 0;
-const NOTIFIED: u8 = 1;
-const PARKED: u8 = 2;
+use super::permit::PermitWord;
+use crate::prim::{AtomicUsize, Ordering};
 
 /// One coroutine's remembered wake-up.
 #[derive(Debug)]
 pub(super) struct Permit {
-    state: AtomicU8,
+    word: PermitWord,
     coroutine: AtomicUsize,
 }
 
 impl Permit {
     /// The permit of the running coroutine, made on first use.
     pub(super) fn of(me: ControlRef) -> Arc<Permit> {
-        me.permit(|| {
-            Arc::new(Permit { state: AtomicU8::new(EMPTY), coroutine: AtomicUsize::new(0) })
-        })
+        me.permit(|| Arc::new(Permit { word: PermitWord::new(), coroutine: AtomicUsize::new(0) }))
     }
 
     /// Takes a remembered wake-up, or announces that the coroutine parks; true: switch away.
     pub(super) fn begin_park(&self) -> bool {
-        if self.state.compare_exchange(NOTIFIED, EMPTY, Ordering::AcqRel, Ordering::Relaxed).is_ok()
-        {
-            return false;
-        }
-        match self.state.compare_exchange(EMPTY, PARKED, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => true,
-            Err(_) => {
-                self.state.store(EMPTY, Ordering::Relaxed);
-                false
-            }
-        }
+        self.word.begin_park()
     }
 
     /// Takes the announcement back; false: an `unpark` was faster and is about to wake.
     pub(super) fn retract(&self) -> bool {
-        self.state.compare_exchange(PARKED, EMPTY, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        self.word.retract()
     }
 
     pub(super) fn bind(&self, me: ControlRef) {
@@ -66,18 +39,8 @@ impl Permit {
     }
 
     pub(super) fn unpark(&self) {
-        let mut state = self.state.load(Ordering::Relaxed);
-        loop {
-            let new = if state == PARKED { EMPTY } else { NOTIFIED };
-            match self.state.compare_exchange_weak(state, new, Ordering::AcqRel, Ordering::Relaxed)
-            {
-                Ok(PARKED) => {
-                    let address = self.coroutine.load(Ordering::Relaxed);
-                    return ControlRef::from_address(address).make_ready();
-                }
-                Ok(_) => return,
-                Err(now) => state = now,
-            }
+        if self.word.unpark() {
+            ControlRef::from_address(self.coroutine.load(Ordering::Relaxed)).make_ready();
         }
     }
 }
