@@ -29,6 +29,7 @@ mod pace;
 mod parker;
 #[cfg(not(loom))]
 mod report;
+mod search;
 #[cfg(not(loom))]
 mod scope;
 #[cfg(not(loom))]

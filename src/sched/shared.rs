@@ -4,9 +4,8 @@
 //!
 //! 1. Work that is posted here is followed by a light fence and a look at the sleepers (P2-P4 of
 //!    `parker.rs`).
-//! 2. `searching` counts workers that look for work in other workers' queues. While it is not 0 a
-//!    poster of stealable work wakes nobody: a searcher that finds nothing looks once more, after
-//!    the heavy fence, before it sleeps. A searcher that finds something wakes the next one.
+//! 2. `searchers` counts workers that look for work in other workers' queues (`search.rs`). One that
+//!    was the last and finds something wakes the next.
 //!
 //! # Who calls this, and what it may call
 //!
@@ -22,8 +21,9 @@ use super::dump::Questions;
 use super::inbox::{Inbox, Linked};
 use super::job::JobRef;
 use super::monitor::{Monitor, StallHook};
-use super::parker::{NOTIFIED, SUMMONED, Sleep};
+use super::parker::{NOTIFIED, Sleep};
 use super::report::StuckCoroutine;
+use super::search::Searchers;
 use crate::cancel::CancelToken;
 use crate::coroutine::{ControlRef, Schedule, Watch};
 use crate::prim::{AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering};
@@ -128,7 +128,7 @@ pub(crate) struct Shared {
     pub(super) remotes: Box<[Arc<Remote>]>,
     pub(super) injector: Injector<JobRef>,
     pub(super) sleepers: AtomicUsize,
-    pub(super) searching: AtomicUsize,
+    pub(super) searchers: Searchers,
     /// Spawned from outside of the workers.
     pub(super) spawned: AtomicU64,
     pub(super) panics: AtomicU64,
@@ -206,8 +206,7 @@ impl Shared {
     #[inline(always)]
     pub(super) fn wake_one(&self) {
         membarrier::light();
-        if self.sleepers.load(Ordering::Relaxed) != 0 && self.searching.load(Ordering::Relaxed) == 0
-        {
+        if self.sleepers.load(Ordering::Relaxed) != 0 && self.searchers.count() == 0 {
             self.wake_one_slow();
         }
     }
@@ -215,16 +214,10 @@ impl Shared {
     #[cold]
     #[inline(never)]
     fn wake_one_slow(&self) {
-        // Counted on behalf of the worker before it is told, so that it can only count down later.
-        if self.searching.compare_exchange(0, 1, Ordering::Relaxed, Ordering::Relaxed).is_err() {
-            return;
+        let takers = &self.remotes[..self.takers()];
+        if let Some(index) = self.searchers.summon(takers.iter().map(|r| &r.sleep)) {
+            takers[index].ring();
         }
-        for remote in &self.remotes[..self.takers()] {
-            if remote.sleep.notify(SUMMONED) {
-                return remote.ring();
-            }
-        }
-        self.searching.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// How many of the workers, from the first, may take work that they did not start.
@@ -245,7 +238,7 @@ impl Shared {
     /// Whether a worker looks for work, or sleeps for lack of it.
     #[inline(always)]
     pub(super) fn is_anybody_hungry(&self) -> bool {
-        self.searching.load(Ordering::Relaxed) + self.sleepers.load(Ordering::Relaxed) != 0
+        self.searchers.count() + self.sleepers.load(Ordering::Relaxed) != 0
     }
 
     /// Wakes every worker, to look at a flag.

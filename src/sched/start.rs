@@ -20,6 +20,7 @@ use super::job::{Job, JobRef};
 use super::join::JoinHandle;
 use super::monitor::{self, Monitor};
 use super::report::{RuntimeMetrics, ShutdownReport};
+use super::search::Searchers;
 use super::shared::{Config, Remote, Shared};
 use super::spawn::describe;
 use super::worker::{Worker, current_worker};
@@ -59,7 +60,7 @@ impl Threads {
             remotes,
             injector: Injector::new(),
             sleepers: AtomicUsize::new(0),
-            searching: AtomicUsize::new(0),
+            searchers: Searchers::new(),
             spawned: AtomicU64::new(0),
             panics: AtomicU64::new(0),
             never_started: AtomicU64::new(0),

@@ -230,9 +230,10 @@ impl Worker {
     fn idle(&self, core: &Core, done: &dyn Fn() -> bool) {
         if !self.searching.get() {
             // At most half of the workers search at a time: the others would only get in the way.
-            let searching = self.shared.searching.load(Ordering::Relaxed);
-            if 2 * searching < self.shared.config.workers && self.shared.may_take(self.index) {
-                self.shared.searching.fetch_add(1, Ordering::Relaxed);
+            if 2 * self.shared.searchers.count() < self.shared.config.workers
+                && self.shared.may_take(self.index)
+            {
+                self.shared.searchers.begin();
                 self.searching.set(true);
             }
         }
@@ -250,16 +251,16 @@ impl Worker {
                     crate::prim::spin_loop();
                 }
             }
-            // Not a searcher any more before the last look below: see `Shared::searching`.
+            // Not a searcher any more before the last look below: see `search.rs`.
             self.searching.set(false);
-            self.shared.searching.fetch_sub(1, Ordering::Relaxed);
+            self.shared.searchers.end();
         }
         self.sleep(core, done);
     }
 
     fn found_work(&self) {
         if self.searching.replace(false)
-            && self.shared.searching.fetch_sub(1, Ordering::Relaxed) == 1
+            && self.shared.searchers.end()
             && self.shared.has_stealable()
         {
             self.shared.wake_one();
