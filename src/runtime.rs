@@ -249,7 +249,8 @@ impl Runtime {
     /// Runs `future` to its end on the calling thread or coroutine, as [`kcoro::block_on`] does.
     ///
     /// On a plain thread the runtime is entered meanwhile: [`kcoro::spawn`] in the future spawns
-    /// here. A coroutine keeps spawning on its own runtime.
+    /// here. A coroutine keeps spawning on its own runtime; on the stack of a generator or a
+    /// hand-driven task nothing is entered.
     ///
     /// [`kcoro::block_on`]: crate::block_on
     /// [`kcoro::spawn`]: crate::spawn

@@ -4,8 +4,8 @@
 //!
 //! 1. The core's word leads to a [`Shared`] that the frame which set it keeps alive, and is set
 //!    back before that frame goes.
-//! 2. Only a plain thread enters a runtime: a coroutine could leave the frame standing and let
-//!    others of its thread see the word.
+//! 2. Only a plain thread on its own stack enters a runtime: a coroutine or generator could leave
+//!    the frame standing, let others see the word, and set it back out of turn.
 //!
 //! # Who calls this, and what it may call
 //!
@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use super::shared::Shared;
 use crate::coroutine::{Core, core, core_or_make};
+use crate::stack::is_on_coroutine_stack;
 
 /// While it lives, the runtime is entered on this thread.
 #[derive(Debug)]
@@ -23,9 +24,10 @@ struct Entered<'a> {
     before: *const (),
 }
 
-/// Calls `f` with the runtime entered, if this is a plain thread.
+/// Calls `f` with the runtime entered, if this is a plain thread on its own stack.
 pub(crate) fn enter<T>(shared: &Arc<Shared>, f: impl FnOnce() -> T) -> T {
-    let _entered = core_or_make().filter(|core| core.current().is_none()).map(|core| {
+    let core = core_or_make().filter(|core| core.current().is_none() && !is_on_coroutine_stack());
+    let _entered = core.map(|core| {
         let before = core.entered.replace(Arc::as_ptr(shared).cast());
         Entered { core, before }
     });

@@ -145,10 +145,13 @@ where
     };
     let link = &raw const fork.link;
     push(me, link);
-    if is_anybody_hungry() {
-        offer_oldest(me);
-    }
-    let first = catch_unwind(AssertUnwindSafe(a));
+    let first = catch_unwind(AssertUnwindSafe(|| {
+        // In here, because an offer clones inherited values: user code, which may panic.
+        if is_anybody_hungry() {
+            offer_oldest(me);
+        }
+        a()
+    }));
     // SAFETY: `link` was pushed above and is still in the chain.
     unsafe { remove(me, link) };
     // SAFETY: only this coroutine offers its nodes, and this one is in its chain no more.
