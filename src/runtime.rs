@@ -87,8 +87,9 @@ impl Builder {
         self
     }
 
-    /// Calls `hook` for each panic of a coroutine whose handle was dropped, after the process's own
-    /// panic hook. It runs on the worker and should be short.
+    /// Calls `hook` for each panic of a coroutine whose handle was or is dropped without a join,
+    /// after the process's own panic hook. It runs on the worker, or where the handle is dropped,
+    /// and should be short.
     pub fn on_detached_panic(
         mut self,
         hook: impl Fn(&PanicReport<'_>) + Send + Sync + 'static,

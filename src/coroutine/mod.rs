@@ -34,7 +34,7 @@ pub(crate) use core::{Core, SWITCH_BUDGET, Schedule, core, core_or_make};
 pub use generator::{Coroutine, CoroutineBuilder, CoroutineState, Yielder};
 pub use local::LocalKey;
 pub(crate) use local::{Inherited, adopt, inherit};
-pub(crate) use park::{current_waiter, finish_wake, wait_for_wake};
+pub(crate) use park::{current_waiter, finish_wake, is_forced_unwind, wait_for_wake};
 pub use park::{park, yield_now};
 pub use state::{State, WaitReason};
 pub use task::{Task, TaskBuilder, yield_to};

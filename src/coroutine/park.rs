@@ -18,6 +18,7 @@
 //!
 //! Coroutines, and on a plain thread [`yield_now`] and [`park`] with the thread's own meaning.
 
+use std::any::Any;
 use std::panic::resume_unwind;
 
 use super::control::{ControlRef, UNWIND};
@@ -32,6 +33,11 @@ use crate::sys::fiber;
 /// for a panic of the program's own.
 #[derive(Debug)]
 pub(super) struct ForcedUnwind;
+
+/// Whether a coroutine that ended with this panic was unwound because it was dropped.
+pub(crate) fn is_forced_unwind(payload: &(dyn Any + Send)) -> bool {
+    payload.is::<ForcedUnwind>()
+}
 
 /// The running coroutine, unless it may not suspend because its thread is panicking.
 #[inline(always)]

@@ -23,7 +23,9 @@ use std::sync::{Arc, OnceLock};
 
 use super::completion::{Completed, Completion};
 use super::scope::JobToken;
-use crate::coroutine::{Core, Inherited, adopt, core};
+use super::shared::{Aborted, PanicReport, Shared, aborted};
+use super::worker::current_worker;
+use crate::coroutine::{Core, Inherited, adopt, core, is_forced_unwind};
 use crate::stack::StackSize;
 use crate::token::{Outcome, SlotRef};
 
@@ -151,11 +153,12 @@ where
     /// - As [`run`](Job::run).
     unsafe fn fail(header: NonNull<Header>, payload: Box<dyn Any + Send>) {
         let job = header.cast::<Job<F, T>>().as_ptr();
-        // SAFETY: as in `run`. A destructor that panics is not allowed to take the worker along.
+        // SAFETY: as in `run`. A destructor or waker that panics is not allowed to take the worker
+        // along.
         unsafe {
             let closure = ManuallyDrop::take(&mut (*(*job).slot.get()).closure);
             let _ = catch_unwind(AssertUnwindSafe(|| drop(closure)));
-            Job::<F, T>::finish(header, Err(payload));
+            let _ = catch_unwind(AssertUnwindSafe(|| Job::<F, T>::finish(header, Err(payload))));
         }
     }
 
@@ -168,7 +171,7 @@ where
         // SAFETY: the slot is the worker's until `complete`; after `complete` (Left) or `release`
         // nothing of the job is touched, unless the answer is that it is ours to free.
         unsafe {
-            let panicked = result.is_err();
+            let result = result.map_err(Panicked::wrap);
             (*(*job).slot.get()).result = ManuallyDrop::new(result);
             match (*job).header.completion.complete() {
                 Completed::Left => {}
@@ -182,14 +185,8 @@ where
                     }
                 }
                 Completed::Free => {
-                    // Nobody will look at the result: a panic is told to the runtime's hook, and a
-                    // value's destructor that panics must not take the worker along.
-                    let _ = catch_unwind(AssertUnwindSafe(|| {
-                        if panicked {
-                            super::worker::detached_panic(&(*job).header);
-                        }
-                        Job::<F, T>::free(header);
-                    }));
+                    // A value's destructor that panics must not take the worker along.
+                    let _ = catch_unwind(AssertUnwindSafe(|| Job::<F, T>::free(header)));
                 }
             }
         }
@@ -203,7 +200,8 @@ where
         // SAFETY: by the contract.
         unsafe {
             let mut job = Box::from_raw(header.cast::<Job<F, T>>().as_ptr());
-            out.cast::<JobResult<T>>().write(ManuallyDrop::take(&mut job.slot.get_mut().result));
+            let result = ManuallyDrop::take(&mut job.slot.get_mut().result);
+            out.cast::<JobResult<T>>().write(result.map_err(Panicked::unwrap));
         }
     }
 
@@ -211,11 +209,16 @@ where
     ///
     /// - `header` begins a `Job<F, T>` with a result, which nobody else will touch.
     unsafe fn free(header: NonNull<Header>) {
-        let mut result = MaybeUninit::<JobResult<T>>::uninit();
         // SAFETY: by the contract.
-        unsafe {
-            Self::take(header, result.as_mut_ptr().cast());
-            drop(result.assume_init());
+        let (job, result) = unsafe {
+            let mut job = Box::from_raw(header.cast::<Job<F, T>>().as_ptr());
+            let result = ManuallyDrop::take(&mut job.slot.get_mut().result);
+            (job, result)
+        };
+        if let Err(payload) = &result
+            && let Some(panicked) = payload.downcast_ref::<Panicked>()
+        {
+            panicked.report(&job.header);
         }
     }
 }
@@ -225,6 +228,45 @@ pub(super) fn with_current<R>(f: impl FnOnce(Option<&Header>) -> R) -> R {
     let word = core().and_then(Core::current).map_or(core::ptr::null(), |me| me.job().get());
     // SAFETY: set by `run`, and cleared before the job can go; `f` runs within the closure of `run`.
     f(unsafe { word.cast::<Header>().as_ref() })
+}
+
+/// A panic that nobody has seen yet: what a job keeps in place of the payload.
+struct Panicked {
+    payload: Box<dyn Any + Send>,
+    runtime: Arc<Shared>,
+}
+
+impl Panicked {
+    /// On the worker that ran the job. What the runtime's own end did is no panic.
+    #[cold]
+    fn wrap(payload: Box<dyn Any + Send>) -> Box<dyn Any + Send> {
+        if is_forced_unwind(&*payload) {
+            return aborted();
+        }
+        match current_worker() {
+            Some(worker) if !payload.is::<Aborted>() => {
+                Box::new(Panicked { payload, runtime: Arc::clone(&worker.shared) })
+            }
+            _ => payload,
+        }
+    }
+
+    #[cold]
+    fn unwrap(payload: Box<dyn Any + Send>) -> Box<dyn Any + Send> {
+        match payload.downcast::<Panicked>() {
+            Ok(panicked) => panicked.payload,
+            Err(payload) => payload,
+        }
+    }
+
+    #[cold]
+    fn report(&self, header: &Header) {
+        self.runtime.report_panic(&PanicReport {
+            id: header.id,
+            name: header.name.as_deref(),
+            spawned_at: header.location,
+        });
+    }
 }
 
 impl JobRef {

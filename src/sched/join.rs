@@ -64,7 +64,7 @@ impl<T> JoinHandle<T> {
     /// # Errors
     ///
     /// The payload of its panic; [`Aborted`](crate::runtime::Aborted) if the runtime shut down
-    /// before it had run; [`StackError`](crate::error::StackError) if there was no stack for it.
+    /// before it had ended; [`StackError`](crate::error::StackError) if there was no stack for it.
     #[inline]
     pub fn join(mut self) -> JobResult<T> {
         self.wait(None, None);

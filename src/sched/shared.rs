@@ -13,6 +13,7 @@
 
 use crossbeam_deque::{Injector, Stealer};
 use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -273,7 +274,8 @@ impl Shared {
     pub(super) fn report_panic(&self, report: &PanicReport<'_>) {
         self.panics.fetch_add(1, Ordering::Relaxed);
         if let Some(hook) = &self.config.panic_hook {
-            hook(report);
+            // A hook that panics in turn has no say here: the caller may be unwinding, or freeing.
+            let _ = catch_unwind(AssertUnwindSafe(|| hook(report)));
         }
     }
 }
@@ -284,7 +286,7 @@ pub struct Aborted;
 
 impl core::fmt::Display for Aborted {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("the runtime shut down before the coroutine had run")
+        f.write_str("the runtime shut down before the coroutine had ended")
     }
 }
 
