@@ -164,6 +164,8 @@ impl Worker {
             claim.wake();
         }
     }
+        } else {
+            core.has_jobs.set(false);
 
     /// A job that has not started: own ones in order, now and then those from outside first.
     fn next_job(&self, tick: u32) -> Option<JobRef> {
@@ -175,8 +177,13 @@ impl Worker {
         {
             return Some(job);
         }
-        let pinned = self.pinned.borrow_mut().pop_front();
-        pinned.or_else(|| self.deque.pop()).or_else(|| self.take_injected())
+        // In turns, so that neither kind can starve the other.
+        let pinned = || self.pinned.borrow_mut().pop_front();
+        let own = match tick.is_multiple_of(2) {
+            true => pinned().or_else(|| self.deque.pop()),
+            false => self.deque.pop().or_else(pinned),
+        };
+        own.or_else(|| self.take_injected())
     }
 
     fn has_own_jobs(&self) -> bool {
