@@ -332,8 +332,8 @@ impl Drop for Runtime {
 /// Runs `f` as the first coroutine of a default runtime, whose first worker is the calling thread,
 /// and returns its value.
 ///
-/// When `f` returns, the runtime ends: coroutines that are still alive are unwound, closures that
-/// have not started are dropped. Within a coroutine of a runtime `f` is simply called. A panic of
+/// When `f` returns, the runtime ends: coroutines that are still alive are unwound as soon as none
+/// is ready, or after a second, and closures that have not started are dropped. Within a coroutine of a runtime `f` is simply called. A panic of
 /// `f` continues in the caller.
 ///
 /// # Panics

@@ -318,6 +318,12 @@ impl ControlRef {
         !self.get().home.get().is_null()
     }
 
+    /// Whether the thread of `core` is its home, and it has not been given up.
+    #[inline(always)]
+    pub(crate) fn is_at_home(self, core: &Core) -> bool {
+        core::ptr::eq(self.get().home.get(), core)
+    }
+
     pub(super) fn body(self) -> &'static Cell<(Option<Body>, *mut ())> {
         // SAFETY: as in `get`; the cell is used within the calling expression only.
         unsafe { &(*self.0.as_ptr()).body }
@@ -398,6 +404,15 @@ impl ControlRef {
         // the clone keeps the scheduler alive even if the coroutine runs on and ends meanwhile.
         let schedule = unsafe { (*self.get().schedule.get()).clone() };
         schedule.expect("a scheduled coroutine has a scheduler").ready_remote(self);
+    }
+
+    /// Has its scheduler queue what other threads have woken. On its own thread.
+    #[cold]
+    pub(super) fn collect(self, core: &Core) {
+        // SAFETY: written before the coroutine first ran, and this is its own thread.
+        if let Some(schedule) = unsafe { &*self.get().schedule.get() } {
+            schedule.collect(core);
+        }
     }
 
     /// Takes the mark that [`make_ready`](ControlRef::make_ready) left on a hand-driven coroutine.
@@ -485,8 +500,8 @@ impl ControlRef {
     /// Takes the block apart and leaves the stack as it is for ever: its frames are alive.
     ///
     /// Somebody may still complete what it waited for. Its home is gone or will be, and another
-    /// thread's core could come to lie at the same address: so it gets a home that nobody has, and
-    /// a late wake-up ends in an inbox that nobody empties.
+    /// thread's core could come to lie at the same address: so it gets a home that nobody has. A
+    /// late wake-up goes to the inbox of its worker, which drops it while it still looks there.
     pub(super) fn leak(self) {
         if self.is_scheduled() {
             self.get().home.set(core::ptr::dangling());

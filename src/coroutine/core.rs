@@ -49,6 +49,9 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 pub(crate) trait Schedule: Send + Sync {
     /// Queues a woken coroutine on its home worker, waking the worker if it sleeps. Any thread.
     fn ready_remote(&self, coroutine: ControlRef);
+
+    /// Moves what came in from other threads to the ready queue of `core`. Home thread only.
+    fn collect(&self, core: &Core);
 }
 
 /// A number for a coroutine of a thread that has no core any more.
@@ -75,6 +78,8 @@ pub(crate) struct Core {
     _alternate: Option<ThreadAltStack>,
     /// Finished scheduled coroutines whose block and stack are kept warm.
     pub(super) warm: UnsafeCell<Vec<ControlRef>>,
+    /// The scheduled coroutine that is being unwound, until its block is taken apart.
+    pub(super) watched: Cell<Option<ControlRef>>,
     /// The scheduled coroutines of this thread that have started and not ended.
     pub(super) live: UnsafeCell<Vec<ControlRef>>,
     /// Called with a coroutine that has forks waiting and is about to park.
@@ -115,6 +120,7 @@ impl Core {
             cache: StackCache::new(),
             _alternate: ThreadAltStack::install().ok(),
             warm: UnsafeCell::new(Vec::new()),
+            watched: Cell::new(None),
             live: UnsafeCell::new(Vec::new()),
             on_park: Cell::new(|_| ()),
             has_jobs: Cell::new(false),
@@ -202,6 +208,19 @@ impl Core {
         self.handoffs.set(0);
         // SAFETY: as above.
         unsafe { (*self.ready.get()).pop_front() }
+    }
+
+    /// Takes a coroutine out of the queue, wherever it stands; false: it is not there.
+    #[cold]
+    pub(super) fn take_out(&self, coroutine: ControlRef) -> bool {
+        if self.next.get() == Some(coroutine) {
+            self.next.set(None);
+            return true;
+        }
+        // SAFETY: owner-only, and the reference does not outlive the call.
+        let ready = unsafe { &mut *self.ready.get() };
+        let place = ready.iter().position(|&queued| queued == coroutine);
+        place.and_then(|place| ready.remove(place)).is_some()
     }
 
     /// Number of coroutines that are ready on this thread.

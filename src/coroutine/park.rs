@@ -179,13 +179,17 @@ impl Drop for Parked {
 
 /// Consumes the one `make_ready` that is on its way to `me`, the running coroutine, whose wait
 /// ended otherwise: without that it would be queued again after its end.
+///
+/// A scheduled coroutine comes here only while it is unwound, so it may not switch away (invariant
+/// 3). It waits on the spot: the waker is another thread, a few instructions before its end.
 pub(crate) fn finish_wake(me: ControlRef) {
     if me.is_scheduled() {
         let core = core().expect("a coroutine runs on a thread with a core");
-        // Not PARKED: it has been woken, only the news is on its way.
-        me.set_state(State::Ready);
-        // SAFETY: `me` is the running coroutine, and the waker queues it once.
-        unsafe { depart(core, me) }
+        while !core.take_out(me) {
+            crate::prim::thread_yield();
+            me.collect(core);
+        }
+        me.set_state(State::Running);
     } else {
         while !me.take_woken() {
             crate::prim::thread_yield();

@@ -87,9 +87,12 @@ pub(crate) unsafe fn run(core: &Core, first: ControlRef) {
 ///
 /// - As [`run`]; and `me` has started.
 pub(crate) unsafe fn force_unwind(core: &Core, me: ControlRef) -> bool {
+    core.watched.set(Some(me));
     // SAFETY: by the contract.
     unsafe { enter(core, me, UNWIND) }
-    me.state() == State::Finished
+    // A block that was taken apart is gone; one that is kept warm is not used again before the next
+    // launch, which only this context makes.
+    core.watched.take().is_none() || me.state() == State::Finished
 }
 
 /// # Safety
@@ -157,6 +160,14 @@ impl Core {
         unsafe { (*self.live.get()).clone() }
     }
 
+    /// One of the scheduled coroutines of this thread that have started and not ended: the latest
+    /// that `is_meant` names.
+    pub(crate) fn find_live(&self, is_meant: impl Fn(ControlRef) -> bool) -> Option<ControlRef> {
+        // SAFETY: owner thread only, and the reference does not outlive the call; `is_meant` is the
+        // scheduler's and looks at the coroutine only.
+        unsafe { (*self.live.get()).iter().rev().copied().find(|&c| is_meant(c)) }
+    }
+
     /// Takes a coroutine that will never end out of the account: its stack is leaked.
     ///
     /// # Safety
@@ -188,5 +199,10 @@ impl Core {
 ///
 /// - `hook` is the hook in the block of a finished coroutine whose stack has been left.
 unsafe fn dismantle_after(hook: *mut Hook) {
-    ControlRef::of_hook(hook).dismantle(super::core::core());
+    let me = ControlRef::of_hook(hook);
+    let core = super::core::core();
+    if let Some(core) = core.filter(|core| core.watched.get() == Some(me)) {
+        core.watched.set(None);
+    }
+    me.dismantle(core);
 }

@@ -29,9 +29,9 @@ mod pace;
 mod parker;
 #[cfg(not(loom))]
 mod report;
-mod search;
 #[cfg(not(loom))]
 mod scope;
+mod search;
 #[cfg(not(loom))]
 pub(crate) mod shared;
 #[cfg(not(loom))]

@@ -26,7 +26,7 @@ use super::parker::{NOTIFIED, Sleep};
 use super::report::StuckCoroutine;
 use super::search::Searchers;
 use crate::cancel::CancelToken;
-use crate::coroutine::{ControlRef, Schedule, Watch};
+use crate::coroutine::{ControlRef, Core, Schedule, Watch};
 use crate::prim::{AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering};
 use crate::stack::StackSize;
 use crate::sys::poller::Interrupt;
@@ -193,6 +193,16 @@ impl Schedule for Remote {
         self.inbox.push(coroutine);
         self.wake();
     }
+
+    #[inline(always)]
+    fn collect(&self, core: &Core) {
+        self.inbox.take(|coroutine: ControlRef| {
+            // One that was given up stays where it is, whoever wakes it.
+            if coroutine.is_at_home(core) {
+                core.push_back(coroutine);
+            }
+        });
+    }
 }
 
 impl Shared {
@@ -270,7 +280,7 @@ impl Shared {
         !self.injector.is_empty() || self.remotes.iter().any(|r| !r.stealer.is_empty())
     }
 
-    /// A coroutine whose handle is gone has panicked.
+    /// A coroutine has panicked and nobody will join it.
     pub(super) fn report_panic(&self, report: &PanicReport<'_>) {
         self.panics.fetch_add(1, Ordering::Relaxed);
         if let Some(hook) = &self.config.panic_hook {

@@ -34,6 +34,9 @@ use crate::timer::Timers;
 /// Rounds between two looks at the injector while there is local work.
 const INJECTOR_INTERVAL: u32 = 31;
 
+/// Rounds with work between two looks at whether the runtime's end is overdue.
+const HURRY_INTERVAL: u32 = 16;
+
 /// Nanoseconds between two looks at file descriptors while there is work, in whole rounds.
 const POLL_INTERVAL: u64 = 50_000;
 
@@ -58,6 +61,8 @@ pub(crate) struct Worker {
     pace: Pace,
     searching: Cell<bool>,
     random: Cell<u64>,
+    /// When it saw, in the middle of work, that the runtime stops.
+    stopping_since: Cell<Option<u64>>,
     /// Naps taken while the runtime ends.
     naps: Cell<u32>,
     /// Jobs spawned here for here, which may not travel.
@@ -94,6 +99,7 @@ impl Worker {
             tick: Cell::new(0),
             pace: Pace::new(),
             searching: Cell::new(false),
+            stopping_since: Cell::new(None),
             naps: Cell::new(0),
             random: Cell::new(0x9E37_79B9_7F4A_7C15 ^ (index as u64 + 1)),
             pinned: RefCell::default(),
@@ -110,12 +116,16 @@ impl Worker {
         let _shown = Shown::new(&self.remote, Watch::of(core));
         poller::sharpen_timers();
         while !done() {
-            if !self.round(core) {
-                if self.shared.stopping.load(Ordering::Acquire) && self.wind_up(core) {
-                    break;
+            if self.round(core) {
+                if self.tick.get().is_multiple_of(HURRY_INTERVAL) && self.is_overdue() {
+                    super::shutdown::hurry(self, core);
                 }
-                self.idle(core, done);
+                continue;
             }
+            if self.shared.stopping.load(Ordering::Acquire) && self.wind_up(core) {
+                break;
+            }
+            self.idle(core, done);
         }
         core.worker.set(before.0);
         core.timers.set(before.1);
@@ -127,7 +137,7 @@ impl Worker {
         self.tick.set(tick);
         bump(&self.remote.counts.ticks);
         core.refill(self.pace.budget());
-        self.remote.inbox.take(|coroutine: crate::coroutine::ControlRef| core.push_back(coroutine));
+        self.remote.collect(core);
         if !self.timers.is_empty() {
             self.timers.advance(clock::now());
         }
@@ -154,6 +164,8 @@ impl Worker {
             core.has_jobs.set(self.has_own_jobs());
             self.start(core, job);
             worked = true;
+        } else {
+            core.has_jobs.set(false);
         }
         worked
     }
@@ -164,8 +176,6 @@ impl Worker {
             claim.wake();
         }
     }
-        } else {
-            core.has_jobs.set(false);
 
     /// A job that has not started: own ones in order, now and then those from outside first.
     fn next_job(&self, tick: u32) -> Option<JobRef> {
@@ -226,6 +236,7 @@ impl Worker {
             Err(error) => {
                 // SAFETY: `launch` failed, so the right to run the job is still ours.
                 let job = unsafe { JobRef::from_raw(data) };
+                self.strike_name(job.header().name.is_some().then_some(id));
                 job.fail(Box::new(error));
                 bump(&self.remote.counts.finished);
                 self.note_drained();
@@ -354,6 +365,17 @@ impl Worker {
         }
     }
 
+    /// Whether the runtime stops, but this worker has not come to rest for a while.
+    fn is_overdue(&self) -> bool {
+        if !self.shared.stopping.load(Ordering::Acquire) {
+            return false;
+        }
+        let now = clock::now();
+        let since = self.stopping_since.get().unwrap_or(now);
+        self.stopping_since.set(Some(since));
+        now - since >= super::shutdown::GRACE
+    }
+
     /// The runtime stops and there is nothing left to run: true, unless something came up.
     fn wind_up(&self, core: &Core) -> bool {
         super::shutdown::wind_up(self, core)
@@ -395,6 +417,14 @@ impl Worker {
         jobs
     }
 
+    /// Has the monitor forget the name of a coroutine.
+    #[inline]
+    fn strike_name(&self, named: Option<u64>) {
+        if let (Some(id), Some(monitor)) = (named, &self.shared.monitor) {
+            monitor.strike_name(id);
+        }
+    }
+
     pub(super) fn note_drained(&self) {
         if self.shared.draining.load(Ordering::Relaxed) {
             let (lock, condvar) = &self.shared.drained;
@@ -421,26 +451,23 @@ unsafe fn run_job(data: *mut ()) {
     // SAFETY: by the contract.
     let job = unsafe { JobRef::from_raw(data) };
     let named = job.header().name.is_some().then_some(job.header().id);
+    let _account = Account { named };
     job.run();
-    if let Some(worker) = current_worker() {
-        if let (Some(id), Some(monitor)) = (named, &worker.shared.monitor) {
-            monitor.strike_name(id);
-        }
-        bump(&worker.remote.counts.finished);
-        worker.note_drained();
-    }
 }
 
 /// Counts a job as finished when it goes, even if the joiner's waker panics.
-struct Account;
+struct Account {
+    /// Its number, if it has a name.
+    named: Option<u64>,
+}
 
 impl Drop for Account {
     #[inline]
     fn drop(&mut self) {
         if let Some(worker) = current_worker() {
+            worker.strike_name(self.named);
             bump(&worker.remote.counts.finished);
             worker.note_drained();
         }
     }
 }
-    let _account = Account;
