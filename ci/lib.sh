@@ -47,6 +47,8 @@ binaries() {
 slowed() {
   export KCORO_TEST_SCALE=${KCORO_TEST_SCALE:-$1} PROPTEST_CASES=${PROPTEST_CASES:-16}
   export RUST_BACKTRACE=0
+  # Line tables are all that a report needs, and quicker to build.
+  export CARGO_PROFILE_DEV_DEBUG=line-tables-only
 }
 
 fail() {

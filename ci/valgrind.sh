@@ -11,6 +11,6 @@ for program in $programs; do
   case $(basename "$program") in
     layering-*) continue ;; # reads source files, runs nothing of the library
   esac
-  run valgrind --error-exitcode=1 --leak-check=full --errors-for-leak-kinds=definite \
+  run valgrind --error-exitcode=1 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite \
     --fair-sched=yes --quiet "$program" --test-threads=1
 done

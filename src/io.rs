@@ -207,11 +207,11 @@ fn transfer(
             Err(errno) if errno.is_interrupted() => {}
             // A file that is not in memory, or a kernel that makes no promises for this kind.
             Err(errno) if way == Way::Now && errno.is_unsupported() => {
-                way = if transfer::is_nonblocking(fd).map_err(system)? {
-                    Way::AsItIs
-                } else {
-                    Way::WhenReady
+                let at_once = match interest {
+                    Interest::Readable => transfer::reads_at_once(fd),
+                    Interest::Writable => transfer::writes_at_once(fd),
                 };
+                way = if at_once.map_err(system)? { Way::AsItIs } else { Way::WhenReady };
             }
             Err(errno) if errno.would_block() => {
                 if way == Way::Now && transfer::is_file(fd).map_err(system)? {

@@ -367,7 +367,10 @@ fn eight_threads_race_for_everything() {
         thread.join().unwrap();
     }
     assert_eq!(wins.load(Ordering::Relaxed), done.load(Ordering::Relaxed));
+    // The record is one of samples, of which the statistics are one: it sees this ticket at least.
+    let open = token::publish();
     let stats = Kernel::stats();
     assert!(stats.high_water > 0 && stats.slots >= stats.high_water);
+    assert!(token::withdraw(open).is_none());
     assert!(stats.published >= stats.completed + stats.cancelled);
 }

@@ -66,15 +66,36 @@ pub(crate) fn write_now(fd: RawFd, buffer: &[u8]) -> Result<usize, Errno> {
     count(unsafe { libc::pwritev2(fd, &raw const part, 1, CURRENT, libc::RWF_NOWAIT) })
 }
 
-/// Whether reads and writes on it return at once by its own flags.
+/// Whether reads return at once by the descriptor's own flags.
 ///
 /// # Errors
 ///
-/// The kernel's: it is not open.
-pub(crate) fn is_nonblocking(fd: RawFd) -> Result<bool, Errno> {
+/// The kernel's: it is not open. `EBADF` too if it is open for writing only, as a read would say;
+/// nobody may wait until it is ready for that, because it never is.
+pub(crate) fn reads_at_once(fd: RawFd) -> Result<bool, Errno> {
+    at_once(fd, libc::O_WRONLY)
+}
+
+/// Whether writes return at once by the descriptor's own flags.
+///
+/// # Errors
+///
+/// As [`reads_at_once`], the other way round.
+pub(crate) fn writes_at_once(fd: RawFd) -> Result<bool, Errno> {
+    at_once(fd, libc::O_RDONLY)
+}
+
+/// `other` is the mode of a descriptor that is open for the other direction only.
+fn at_once(fd: RawFd, other: core::ffi::c_int) -> Result<bool, Errno> {
     // SAFETY: the call takes no pointers.
     let flags = unsafe { libc::fcntl(fd, libc::F_GETFL) };
-    if flags < 0 { Err(Errno::last()) } else { Ok(flags & libc::O_NONBLOCK != 0) }
+    if flags < 0 {
+        return Err(Errno::last());
+    }
+    if flags & libc::O_ACCMODE == other {
+        return Err(Errno(libc::EBADF));
+    }
+    Ok(flags & libc::O_NONBLOCK != 0)
 }
 
 /// Whether it is a file, directory or block device, which is ready at any time although a read may
