@@ -38,16 +38,20 @@ fn who_refuses_to_unwind_is_not_revived() {
             there.fetch_add(1, Ordering::SeqCst);
             kcoro::coroutine::park();
         };
-        if receiver_first {
-            rt.spawn(receive).detach();
-            rt.spawn(hold).detach();
+        let (receiver, holder) = if receiver_first {
+            let receiver = rt.spawn(receive);
+            (receiver, rt.spawn(hold))
         } else {
-            rt.spawn(hold).detach();
-            rt.spawn(receive).detach();
-        }
+            let holder = rt.spawn(hold);
+            (rt.spawn(receive), holder)
+        };
         wait_until(|| parked.load(Ordering::SeqCst) == 2);
         let report = rt.shutdown(SOON);
-        assert!(!report.stuck.is_empty());
+        let refused = report.stuck.iter().find(|s| s.id == receiver.id());
+        // Who is given up has ended as far as others are concerned.
+        let was_given_up = refused.is_some_and(|s| !s.unwound);
+        assert_eq!(receiver.join().is_err(), was_given_up);
+        assert!(holder.join().unwrap_err().is::<kcoro::runtime::Aborted>());
     }
 }
 

@@ -25,7 +25,7 @@ use super::completion::{Completed, Completion};
 use super::scope::JobToken;
 use super::shared::{Aborted, PanicReport, Shared, aborted};
 use super::worker::current_worker;
-use crate::coroutine::{Core, Inherited, adopt, core, is_forced_unwind};
+use crate::coroutine::{ControlRef, Core, Inherited, adopt, core, is_forced_unwind};
 use crate::stack::StackSize;
 use crate::token::{Outcome, SlotRef};
 
@@ -51,6 +51,7 @@ pub(super) struct Header {
 struct Vtable {
     run: unsafe fn(NonNull<Header>),
     fail: unsafe fn(NonNull<Header>, Box<dyn Any + Send>),
+    give_up: unsafe fn(NonNull<Header>, Box<dyn Any + Send>),
     take: unsafe fn(NonNull<Header>, *mut ()),
     free: unsafe fn(NonNull<Header>),
 }
@@ -105,6 +106,7 @@ where
                 vtable: &Vtable {
                     run: Job::<F, T>::run,
                     fail: Job::<F, T>::fail,
+                    give_up: Job::<F, T>::give_up,
                     take: Job::<F, T>::take,
                     free: Job::<F, T>::free,
                 },
@@ -158,8 +160,18 @@ where
         unsafe {
             let closure = ManuallyDrop::take(&mut (*(*job).slot.get()).closure);
             let _ = catch_unwind(AssertUnwindSafe(|| drop(closure)));
-            let _ = catch_unwind(AssertUnwindSafe(|| Job::<F, T>::finish(header, Err(payload))));
+            Job::<F, T>::give_up(header, payload);
         }
+    }
+
+    /// # Safety
+    ///
+    /// - `header` begins a `Job<F, T>` whose closure has been taken, and whoever runs it, if
+    ///   anybody, never comes back to the job.
+    unsafe fn give_up(header: NonNull<Header>, payload: Box<dyn Any + Send>) {
+        // SAFETY: by the contract: the caller stands for the one who ran it.
+        let finish = || unsafe { Job::<F, T>::finish(header, Err(payload)) };
+        let _ = catch_unwind(AssertUnwindSafe(finish));
     }
 
     /// # Safety
@@ -266,6 +278,21 @@ impl Panicked {
             name: header.name.as_deref(),
             spawned_at: header.location,
         });
+    }
+}
+
+/// Announces the failure of the job that `coroutine` runs, in its place.
+///
+/// # Safety
+///
+/// - `coroutine` is suspended on this thread and is never continued.
+/// - Nobody but itself refers to its frames: what it borrows may go once its job has ended.
+pub(super) unsafe fn give_up(coroutine: ControlRef, payload: Box<dyn Any + Send>) {
+    let word = coroutine.job().replace(core::ptr::null());
+    if let Some(header) = NonNull::new(word.cast_mut().cast::<Header>()) {
+        // SAFETY: the word is set while the closure runs, so the job has not ended; by the contract
+        // it will not do so by itself.
+        unsafe { (header.as_ref().vtable.give_up)(header, payload) }
     }
 }
 

@@ -10,7 +10,7 @@
 //! Each worker, on its root context, when the runtime stops and nothing is ready, or something has
 //! been for too long.
 
-use super::job::JobRef;
+use super::job::{self, JobRef};
 use super::report::StuckCoroutine;
 use super::shared::{aborted, bump};
 use super::worker::Worker;
@@ -86,8 +86,14 @@ fn end(worker: &Worker, core: &Core, coroutine: ControlRef) {
         // Its unwinding has begun and goes on when the one that refers to its frame has ended.
         stuck.unwound = true;
     } else if !stuck.unwound && coroutine.state() == State::Parked {
-        // SAFETY: as above; it refused, and nobody continues it from here on.
-        unsafe { core.give_up(coroutine) };
+        // SAFETY: as above; it refused, and nobody continues it from here on. Without forks, nobody
+        // else refers to its frames.
+        unsafe {
+            core.give_up(coroutine);
+            if coroutine.forks().get().1.is_null() {
+                job::give_up(coroutine, aborted());
+            }
+        }
         bump(&worker.remote.counts.finished);
     }
     worker.shared.stuck.lock().push(stuck);
