@@ -311,8 +311,10 @@ fn produce(
             Ok(None) => break None,
             Err(text) => break Some(text),
         }
-        // A live sample that finds no room for a whole tick is dropped; a recording waits.
-        let patience = if feed.is_replay() { None } else { Some(ticks.period) };
+        // A live sample that finds no room for a whole tick is dropped. Without ticks, or from a
+        // recording, it waits.
+        let unhurried = feed.is_replay() || ticks.period.is_zero();
+        let patience = (!unhurried).then_some(ticks.period);
         let patience =
             if stopped.is_closed() { patience.map(|_| Duration::ZERO) } else { patience };
         if producer.write(samples.iter().copied(), patience).is_break() {
