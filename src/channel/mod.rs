@@ -54,6 +54,8 @@ mod lock;
 #[cfg(not(loom))]
 mod metrics;
 #[cfg(not(loom))]
+mod metrics_pipe;
+#[cfg(not(loom))]
 mod node;
 #[cfg(not(loom))]
 mod oneshot;
@@ -87,6 +89,8 @@ pub use future::SendSink;
 pub use future::{IntoStream, RecvFuture, RecvStream, SendFuture};
 #[cfg(not(loom))]
 pub use metrics::{Rate, Snapshot};
+#[cfg(not(loom))]
+pub use metrics_pipe::{MetricsConfig, MetricsEvent, MetricsPipe};
 #[cfg(not(loom))]
 pub use oneshot::{OneshotReceiver, OneshotSender, oneshot};
 #[cfg(not(loom))]

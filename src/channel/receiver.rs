@@ -4,6 +4,7 @@
 
 use super::future::{IntoStream, RecvFuture, RecvStream};
 use super::metrics::Snapshot;
+use super::metrics_pipe::{self, MetricsConfig, MetricsPipe};
 use super::node::Node;
 use super::shared::{End, Shared, Side};
 use super::wait::Limits;
@@ -11,6 +12,7 @@ use crate::cancel::CancelToken;
 use crate::error::{RecvCancelError, RecvError, RecvTimeoutError, TryRecvError};
 use crate::prim::Arc;
 use std::fmt;
+use std::io;
 use std::iter::FusedIterator;
 use std::time::{Duration, Instant};
 
@@ -198,6 +200,18 @@ impl<T> Receiver<T> {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         self.shared.snapshot()
+    }
+
+    /// As [`Sender::metrics_pipe`](super::Sender::metrics_pipe).
+    ///
+    /// # Errors
+    ///
+    /// If the thread that makes the reports cannot be started.
+    pub fn metrics_pipe(&self, config: MetricsConfig) -> io::Result<MetricsPipe>
+    where
+        T: Send + 'static,
+    {
+        metrics_pipe::pipe(&self.shared, config)
     }
 
     /// Closes the channel: sends fail from now on; what is left can still be received. True the

@@ -6,6 +6,7 @@ use super::future::SendFuture;
 #[cfg(feature = "sink")]
 use super::future::SendSink;
 use super::metrics::Snapshot;
+use super::metrics_pipe::{self, MetricsConfig, MetricsPipe};
 use super::node::Node;
 use super::shared::{End, Shared, Side};
 use super::wait::Limits;
@@ -13,6 +14,7 @@ use crate::cancel::CancelToken;
 use crate::error::{SendCancelError, SendError, SendTimeoutError, TrySendError};
 use crate::prim::Arc;
 use std::fmt;
+use std::io;
 use std::time::{Duration, Instant};
 
 /// Sends into a channel. Clones send into the same one; when the last is dropped, it closes.
@@ -186,6 +188,34 @@ impl<T> Sender<T> {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         self.shared.snapshot()
+    }
+
+    /// Has the channel's figures reported periodically, on a channel of their own. It needs a channel
+    /// built with [`metrics(true)`](super::Builder::metrics); otherwise the events say that nothing
+    /// is counted.
+    ///
+    /// # Errors
+    ///
+    /// If the thread that makes the reports cannot be started.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kcoro::channel::{self, MetricsConfig};
+    /// use std::time::Duration;
+    ///
+    /// let (tx, rx) = channel::builder().capacity(4).metrics(true).build();
+    /// let events = tx.metrics_pipe(MetricsConfig::new().period(Duration::from_millis(1)))?;
+    /// tx.send(1).unwrap();
+    /// rx.recv().unwrap();
+    /// while events.recv().unwrap().snapshot.recvs == 0 {}
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn metrics_pipe(&self, config: MetricsConfig) -> io::Result<MetricsPipe>
+    where
+        T: Send + 'static,
+    {
+        metrics_pipe::pipe(&self.shared, config)
     }
 
     /// Closes the channel: sends fail from now on, receivers drain what is left. True the first
