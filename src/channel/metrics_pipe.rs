@@ -119,7 +119,7 @@ impl<T> Reporter<T> {
         let snapshot = channel.snapshot();
         drop(channel);
         let rate = snapshot.rate_since(before);
-        *before = snapshot.clone();
+        *before = snapshot;
         // The oldest falls out where there is no room, so this neither waits nor fails.
         let _ = events.try_send(MetricsEvent { snapshot, rate });
     }
