@@ -166,6 +166,8 @@ fn system(errno: Errno) -> Error {
 
 fn read_once(fd: RawFd, buffer: &mut [u8], deadline: u64) -> Result<usize> {
     transfer(fd, Interest::Readable, deadline, |way| match way {
+        // Nothing to transfer is no reason to wait, also where the kernel makes no promises.
+        Way::Now if buffer.is_empty() => transfer::read(fd, buffer),
         Way::Now => transfer::read_now(fd, buffer),
         Way::AsItIs | Way::WhenReady => transfer::read(fd, buffer),
     })
@@ -173,6 +175,7 @@ fn read_once(fd: RawFd, buffer: &mut [u8], deadline: u64) -> Result<usize> {
 
 fn write_once(fd: RawFd, buffer: &[u8], deadline: u64) -> Result<usize> {
     transfer(fd, Interest::Writable, deadline, |way| match way {
+        Way::Now if buffer.is_empty() => transfer::write(fd, buffer),
         Way::Now => transfer::write_now(fd, buffer),
         Way::AsItIs => transfer::write(fd, buffer),
         Way::WhenReady => transfer::write(fd, &buffer[..buffer.len().min(transfer::PIPE_CHUNK)]),

@@ -325,7 +325,7 @@ fn large_values() {
     watched(|| {
         let (mut tx, mut rx) = spsc(2);
         thread::Builder::new()
-            .stack_size(16 << 20)
+            .stack_size(64 << 20)
             .spawn(move || {
                 for n in 0..4_u8 {
                     tx.send([n; 1 << 20]).unwrap();
