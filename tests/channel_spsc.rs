@@ -323,10 +323,10 @@ fn zero_sized() {
 #[test]
 fn large_values() {
     watched(|| {
-        let (mut tx, mut rx) = spsc(2);
         thread::Builder::new()
             .stack_size(64 << 20)
             .spawn(move || {
+                let (mut tx, mut rx) = spsc(2);
                 for n in 0..4_u8 {
                     tx.send([n; 1 << 20]).unwrap();
                     assert!(rx.recv().unwrap().iter().all(|byte| *byte == n));

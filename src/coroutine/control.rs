@@ -26,7 +26,7 @@ use super::core::{Core, Schedule, core};
 use super::state::{State, WaitReason};
 use super::unparker::Permit;
 use crate::arch::{self, Hook, StackPointer};
-use crate::prim::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use crate::prim::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use crate::stack::{Stack, StackSize};
 use crate::sys::fiber::Fiber;
 
@@ -58,7 +58,7 @@ pub(crate) struct Control {
     /// For a hand-driven coroutine that runs: its driver. Null for a scheduled one.
     driver: Cell<*mut Driver>,
     /// For a scheduled coroutine: the core it lives on, never followed by another thread.
-    home: Cell<*const Core>,
+    home: AtomicPtr<Core>,
     schedule: UnsafeCell<Option<Arc<dyn Schedule>>>,
     wait_slot: Cell<*const ()>,
     free_slot: Cell<Option<fn(*const ())>>,
@@ -124,7 +124,7 @@ impl ControlRef {
                 bound: Cell::new(false),
                 fp: Cell::new(0),
                 driver: Cell::new(core::ptr::null_mut()),
-                home: Cell::new(core::ptr::null()),
+                home: AtomicPtr::new(core::ptr::null_mut()),
                 schedule: UnsafeCell::new(None),
                 wait_slot: Cell::new(core::ptr::null()),
                 free_slot: Cell::new(None),
@@ -315,13 +315,13 @@ impl ControlRef {
     /// Whether a worker runs it, rather than a driver by hand.
     #[inline(always)]
     pub(crate) fn is_scheduled(self) -> bool {
-        !self.get().home.get().is_null()
+        !self.get().home.load(Ordering::Relaxed).is_null()
     }
 
     /// Whether the thread of `core` is its home, and it has not been given up.
     #[inline(always)]
     pub(crate) fn is_at_home(self, core: &Core) -> bool {
-        core::ptr::eq(self.get().home.get(), core)
+        core::ptr::eq(self.get().home.load(Ordering::Relaxed), core)
     }
 
     pub(super) fn body(self) -> &'static Cell<(Option<Body>, *mut ())> {
@@ -360,7 +360,7 @@ impl ControlRef {
     #[inline(always)]
     pub(super) fn set_home(self, home: &Core, schedule: &Arc<dyn Schedule>) {
         let control = self.get();
-        control.home.set(home);
+        control.home.store(core::ptr::from_ref(home).cast_mut(), Ordering::Relaxed);
         // SAFETY: it does not run yet, so nobody else looks (invariant 2).
         let slot = unsafe { &mut *control.schedule.get() };
         match slot {
@@ -382,7 +382,7 @@ impl ControlRef {
     #[inline(always)]
     pub(crate) fn make_ready(self) {
         let control = self.get();
-        let home = control.home.get();
+        let home = control.home.load(Ordering::Relaxed);
         if home.is_null() {
             // Release pairs with the Acquire in `take_woken`: what the waker wrote is visible.
             control.woken.store(true, Ordering::Release);
@@ -504,7 +504,7 @@ impl ControlRef {
     /// late wake-up goes to the inbox of its worker, which drops it while it still looks there.
     pub(super) fn leak(self) {
         if self.is_scheduled() {
-            self.get().home.set(core::ptr::dangling());
+            self.get().home.store(core::ptr::dangling_mut(), Ordering::Relaxed);
         }
         // The frames may still lead to the block, so it stays; only the stack is accounted for.
         // SAFETY: the stack is taken once, here; nothing uses the block's copy afterwards.

@@ -38,7 +38,7 @@ use std::sync::Arc;
 
 use super::job::Job;
 use super::join::JoinHandle;
-use super::spawn::describe;
+use super::spawn::describe_bare;
 use super::worker::current_worker;
 use crate::coroutine::{ControlRef, core};
 use crate::prim::{AtomicBool, Ordering};
@@ -83,6 +83,9 @@ unsafe impl<B: Send, R: Send> Send for Remote<B, R> {}
 /// `a` runs here; `b` runs here afterwards, unless another worker without work takes it first, or
 /// `a` parks: then `b` becomes a coroutine of its own, so that one may wait for the other. Both may
 /// borrow from the caller. A fork that nobody takes costs a few nanoseconds.
+///
+/// A half that becomes a coroutine of its own begins with fresh coroutine-local values, inherited
+/// ones too.
 ///
 /// A panic of either continues in the caller, after the other has ended or, if it had not started,
 /// was dropped. Outside of a runtime's coroutines `a` and `b` run one after the other.
@@ -222,7 +225,9 @@ where
     };
     // SAFETY: the caller vouches for the link.
     let location = unsafe { (*link.cast::<Fork<B, R>>()).location };
-    let description = describe(None, worker.shared.config.stack_size, location);
+    // No values are inherited: cloning them runs the program's code, which may wait, and the caller
+    // may be about to park.
+    let description = describe_bare(None, worker.shared.config.stack_size, location);
     let (job, handle) = Job::make(description, run);
     // SAFETY: as above; only this coroutine touches the cell.
     unsafe { *(*link).offered.get() = Some(Offer { taken, handle: JoinHandle::new(handle) }) };

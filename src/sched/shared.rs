@@ -89,9 +89,6 @@ impl core::fmt::Debug for Config {
 #[derive(Debug)]
 pub(crate) struct Remote {
     pub(super) inbox: Inbox,
-    /// Jobs for this worker alone.
-    pub(super) local: Mutex<Vec<JobRef>>,
-    pub(super) has_local: AtomicBool,
     pub(super) questions: Questions,
     pub(super) sleep: Sleep,
     /// Whether the worker sleeps in its poller; otherwise on the word itself.
@@ -151,8 +148,6 @@ impl Remote {
     pub(super) fn new(stealer: Stealer<JobRef>) -> Remote {
         Remote {
             inbox: Inbox::new(),
-            local: Mutex::new(Vec::new()),
-            has_local: AtomicBool::new(false),
             questions: Questions::default(),
             sleep: Sleep::new(),
             polls: AtomicBool::new(false),

@@ -118,9 +118,18 @@ pub(super) fn describe(
     stack_size: StackSize,
     location: &'static Location<'static>,
 ) -> Description {
+    Description { inherited: inherit(), ..describe_bare(name, stack_size, location) }
+}
+
+/// As [`describe`], without the values that the caller's coroutine would pass on.
+#[inline]
+pub(super) fn describe_bare(
+    name: Option<Arc<str>>,
+    stack_size: StackSize,
+    location: &'static Location<'static>,
+) -> Description {
     let id = core_or_make().map_or(0, crate::coroutine::Core::take_id);
-    let token = OnceLock::new();
-    Description { id, name, location, stack_size, inherited: inherit(), token }
+    Description { id, name, location, stack_size, inherited: None, token: OnceLock::new() }
 }
 
 /// Spawns a job on a runtime from wherever the caller is.

@@ -182,12 +182,6 @@ impl Threads {
             job.fail(super::shared::aborted());
             shared.never_started.fetch_add(1, Ordering::Relaxed);
         }
-        for remote in &shared.remotes {
-            for job in std::mem::take(&mut *remote.local.lock()) {
-                job.fail(super::shared::aborted());
-                shared.never_started.fetch_add(1, Ordering::Relaxed);
-            }
-        }
         let (calls_never_started, calls_running) = shared.pool.stop(deadline);
         ShutdownReport {
             finished: self.metrics().finished,

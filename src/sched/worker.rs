@@ -179,9 +179,6 @@ impl Worker {
 
     /// A job that has not started: own ones in order, now and then those from outside first.
     fn next_job(&self, tick: u32) -> Option<JobRef> {
-        if self.remote.has_local.load(Ordering::Acquire) {
-            self.take_local();
-        }
         if tick.is_multiple_of(INJECTOR_INTERVAL)
             && let Some(job) = self.take_injected()
         {
@@ -198,13 +195,6 @@ impl Worker {
 
     fn has_own_jobs(&self) -> bool {
         !self.deque.is_empty() || !self.pinned.borrow().is_empty()
-    }
-
-    #[cold]
-    fn take_local(&self) {
-        self.remote.has_local.store(false, Ordering::Relaxed);
-        let jobs = std::mem::take(&mut *self.remote.local.lock());
-        self.pinned.borrow_mut().extend(jobs);
     }
 
     fn take_injected(&self) -> Option<JobRef> {
@@ -335,7 +325,6 @@ impl Worker {
         membarrier::heavy();
         let stay_up = core.ready_len() != 0
             || !remote.inbox.is_empty()
-            || remote.has_local.load(Ordering::Relaxed)
             || takes != self.shared.may_take(self.index)
             || !self.deque.is_empty()
             || (takes && self.shared.has_stealable())
@@ -408,9 +397,6 @@ impl Worker {
 
     /// Jobs of this worker that have not started.
     pub(super) fn waiting_jobs(&self) -> Vec<JobRef> {
-        if self.remote.has_local.load(Ordering::Acquire) {
-            self.take_local();
-        }
         let mut jobs: Vec<JobRef> = self.pinned.borrow_mut().drain(..).collect();
         jobs.extend(std::iter::from_fn(|| self.deque.pop()));
         jobs.extend(std::iter::from_fn(|| self.take_injected()));
