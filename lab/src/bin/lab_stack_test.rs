@@ -12,8 +12,12 @@ use std::rc::Rc;
 /// Words of pattern in each frame.
 const WORDS: usize = 16;
 
+/// The smallest stack, in bytes. A coroutine that is dropped while suspended is unwound on its own
+/// stack; on aarch64, where there are more registers to keep, 16 KiB were too few.
+const SMALLEST: usize = if cfg!(target_arch = "aarch64") { 32 << 10 } else { 16 << 10 };
+
 /// Stack sizes, in bytes.
-const SIZES: [usize; 5] = [16 << 10, 32 << 10, 64 << 10, 256 << 10, 1 << 20];
+const SIZES: [usize; 5] = [SMALLEST, 32 << 10, 64 << 10, 256 << 10, 1 << 20];
 
 /// Faults found so far.
 #[derive(Clone, Default)]
@@ -95,7 +99,7 @@ fn task(id: u64, bytes: usize, faults: &Faults) -> Task {
 }
 
 fn main() -> ExitCode {
-    let slow = std::env::var_os("KCORO_SLOW_TESTS").is_some_and(|value| value == "0");
+    let slow = std::env::var_os("KCORO_TEST_SCALE").is_some();
     let switches = kcoro_lab::number(1, if slow { 200_000 } else { 4_000_000 });
     let faults = Faults::default();
     let mut order = Order(0x1234_5678_9abc_def1);
