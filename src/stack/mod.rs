@@ -56,8 +56,7 @@ pub use pool::{Stats, stats};
 
 /// Whether the caller runs on the stack of a coroutine, of whatever kind.
 pub(crate) fn is_on_coroutine_stack() -> bool {
-    let here = 0_u8;
-    region::find(core::ptr::from_ref(&here) as usize).is_some()
+    region::find(crate::sys::memory::stack_pointer()).is_some()
 }
 
 #[cfg(test)]
