@@ -252,6 +252,10 @@ fn soak() {
             assert!(traded.load(Ordering::Relaxed) > coroutines);
             (first, resident_kilobytes())
         });
+        if cfg!(any(kcoro_asan, kcoro_tsan, kcoro_valgrind)) {
+            // The tools keep what was freed, and shadows of it.
+            continue;
+        }
         let bound = first + first / 4 + 4096;
         assert!(last <= bound, "{coroutines} coroutines: {first} kB, then {last} kB");
     }
