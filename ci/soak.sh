@@ -5,7 +5,9 @@
 . "$(dirname "$0")/lib.sh"
 runs=${KCORO_SOAK_RUNS:-100} minutes=${KCORO_SOAK_MINUTES:-6}
 slowed 10
-programs=$(binaries -p kcoro --lib --tests --release | grep -v '/layering-')
+# The core: switches, stacks, coroutines. KCORO_SOAK_TESTS=--tests runs everything.
+read -ra tests <<< "${KCORO_SOAK_TESTS:---test coroutine --test stack_overflow}"
+programs=$(binaries -p kcoro --lib "${tests[@]}" --release)
 [ -n "$programs" ] || fail "no test program was built"
 load=()
 trap 'kill "${load[@]}" 2> /dev/null || true' EXIT

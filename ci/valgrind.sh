@@ -5,7 +5,9 @@
 need valgrind valgrind
 export CARGO_TARGET_DIR=target/valgrind RUSTFLAGS="--cfg kcoro_valgrind"
 slowed 100
-programs=$(binaries -p kcoro --lib --tests)
+# The core: switches, stacks, coroutines. KCORO_VALGRIND_TESTS=--tests runs everything, slowly.
+read -ra tests <<< "${KCORO_VALGRIND_TESTS:---test coroutine}"
+programs=$(binaries -p kcoro --lib "${tests[@]}")
 [ -n "$programs" ] || fail "no test program was built"
 for program in $programs; do
   case $(basename "$program") in
