@@ -164,7 +164,9 @@ fn backtrace_of_a_task_ends_at_its_root() {
         for _ in 0..2 {
             let text = innermost_frame();
             assert!(text.contains("innermost_frame"), "{text}");
-            assert!(text.contains("backtrace_of_a_task_ends_at_its_root"), "{text}");
+            // The closure, by its own name or by its place: compilers differ.
+            let closure = ["backtrace_of_a_task_ends_at_its_root", "{closure#0}"];
+            assert!(closure.iter().any(|name| text.contains(name)), "{text}");
             // Nothing below the root: not the driver, not the test's thread.
             assert!(!text.contains("resume") && !text.contains("test::run_test"), "{text}");
             let frames: Vec<_> = text.lines().filter(|line| line.contains(": ")).collect();
