@@ -182,26 +182,3 @@ fn alternate_stack_is_given_and_restored() {
     .join()
     .unwrap();
 }
-
-/// Create and destroy a million; run by hand: it takes 4.4 GiB.
-#[test]
-#[ignore = "needs 4.4 GiB of memory"]
-fn million_live_stacks() {
-    let cache = StackCache::new();
-    let size = StackSize::DEFAULT;
-    let begun = std::time::Instant::now();
-    let stacks: Vec<Stack> = (0..1_000_000).map(|_| cache.acquire(size).unwrap()).collect();
-    stacks.iter().for_each(touch);
-    println!("{:?} to acquire and touch; {:?}", begun.elapsed(), stats());
-    println!("{} mappings", crate::sys::limits::map_count().unwrap());
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let lines = status.lines().filter(|l| l.starts_with("VmRSS") || l.starts_with("VmPTE"));
-    lines.for_each(|line| println!("{line}"));
-    let begun = std::time::Instant::now();
-    drop(cache);
-    stacks.into_iter().for_each(drop);
-    println!("{:?} to release; {:?}", begun.elapsed(), stats());
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let lines = status.lines().filter(|l| l.starts_with("VmRSS") || l.starts_with("VmPTE"));
-    lines.for_each(|line| println!("{line}"));
-}
