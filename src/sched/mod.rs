@@ -28,6 +28,8 @@ pub(crate) mod monitor;
 mod pace;
 mod parker;
 #[cfg(not(loom))]
+mod patience;
+#[cfg(not(loom))]
 mod report;
 #[cfg(not(loom))]
 mod scope;

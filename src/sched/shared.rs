@@ -247,6 +247,14 @@ impl Shared {
         self.searchers.count() + self.sleepers.load(Ordering::Relaxed) != 0
     }
 
+    /// Whether another worker is up or about to be, and may produce work. One that was told to get
+    /// up counts as up: it is among the sleepers until the kernel has let it run.
+    pub(super) fn is_another_up(&self, me: usize) -> bool {
+        let workers = self.config.workers;
+        workers > self.sleepers.load(Ordering::Relaxed) + 1
+            || (0..workers).any(|i| i != me && !self.remotes[i].sleep.is_sleeping())
+    }
+
     /// Wakes every worker, to look at a flag.
     pub(super) fn wake_all(&self) {
         for remote in &self.remotes {

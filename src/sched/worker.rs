@@ -24,11 +24,12 @@ use super::job::JobRef;
 use super::monitor::Shown;
 use super::pace::Pace;
 use super::parker::{SLEEPING, SUMMONED};
+use super::patience::Patience;
 use super::shared::{Remote, Shared, bump};
 use crate::coroutine::sched::{self, Launch};
 use crate::coroutine::{Core, Schedule, Watch, core, core_or_make};
 use crate::prim::Ordering;
-use crate::sys::{clock, futex, membarrier, poller};
+use crate::sys::{clock, cpu, futex, membarrier, poller};
 use crate::timer::Timers;
 
 /// Rounds between two looks at the injector while there is local work.
@@ -40,11 +41,7 @@ const HURRY_INTERVAL: u32 = 16;
 /// Nanoseconds between two looks at file descriptors while there is work, in whole rounds.
 const POLL_INTERVAL: u64 = 50_000;
 
-/// Times that a worker without work looks at the others before it sleeps, if somebody else is up
-/// and may produce some: a few microseconds, less than a sleep and a wake-up cost.
-const SEARCHES: u32 = 64;
-
-/// Pauses between two such looks.
+/// Pauses between two looks for work of a worker that has none.
 const PAUSES: u32 = 8;
 
 /// One worker. It lives on its thread's stack; coroutines reach it through the core.
@@ -59,6 +56,7 @@ pub(crate) struct Worker {
     polled_at: Cell<u64>,
     tick: Cell<u32>,
     pace: Pace,
+    patience: Patience,
     searching: Cell<bool>,
     random: Cell<u64>,
     /// When it saw, in the middle of work, that the runtime stops.
@@ -98,6 +96,7 @@ impl Worker {
             polled_at: Cell::new(0),
             tick: Cell::new(0),
             pace: Pace::new(),
+            patience: Patience::new(cpu::affinity().unwrap_or(1)),
             searching: Cell::new(false),
             stopping_since: Cell::new(None),
             naps: Cell::new(0),
@@ -234,36 +233,60 @@ impl Worker {
         }
     }
 
-    /// Looks for work elsewhere, then sleeps until there is some.
+    /// Looks for work elsewhere, waits awake for as long as that pays, then sleeps until there is
+    /// some.
     fn idle(&self, core: &Core, done: &dyn Fn() -> bool) {
-        if !self.searching.get() {
-            // At most half of the workers search at a time: the others would only get in the way.
-            if 2 * self.shared.searchers.count() < self.shared.config.workers
-                && self.shared.may_take(self.index)
-            {
-                self.shared.searchers.begin();
-                self.searching.set(true);
-            }
+        // At most half of the workers search at a time: the others would only get in the way.
+        if !self.searching.get()
+            && 2 * self.shared.searchers.count() < self.shared.config.workers
+            && self.shared.may_take(self.index)
+        {
+            self.shared.searchers.begin();
+            self.searching.set(true);
         }
-        if self.searching.get() {
-            for _ in 0..SEARCHES {
-                if let Some(job) = self.steal() {
-                    self.found_work();
-                    return self.start(core, job);
-                }
-                let sleepers = self.shared.sleepers.load(Ordering::Relaxed);
-                if self.shared.config.workers <= sleepers + 1 || !self.remote.inbox.is_empty() {
-                    break;
-                }
-                for _ in 0..PAUSES {
-                    crate::prim::spin_loop();
-                }
+        match self.look_around(done) {
+            Found::Job(job) => {
+                self.found_work();
+                return self.start(core, job);
             }
+            // What is here goes through the loop, which ends the search with `found_work`.
+            Found::Something => return,
+            Found::Nothing => {}
+        }
+        if self.searching.replace(false) {
             // Not a searcher any more before the last look below: see `search.rs`.
-            self.searching.set(false);
             self.shared.searchers.end();
         }
         self.sleep(core, done);
+    }
+
+    /// Until the worker's patience is at its end.
+    fn look_around(&self, done: &dyn Fn() -> bool) -> Found {
+        let mut until = None;
+        loop {
+            if self.searching.get()
+                && let Some(job) = self.steal()
+            {
+                return Found::Job(job);
+            }
+            if !self.remote.inbox.is_empty() || self.has_own_jobs() {
+                return Found::Something;
+            }
+            if done() || self.shared.stopping.load(Ordering::Relaxed) {
+                return Found::Nothing;
+            }
+            let now = clock::now();
+            let until = *until.get_or_insert_with(|| {
+                let wait = now + self.patience.wait(self.shared.is_another_up(self.index));
+                self.timers.next_deadline().map_or(wait, |due| due.min(wait))
+            });
+            if now >= until || self.remote.questions.asked.load(Ordering::Relaxed) {
+                return Found::Nothing;
+            }
+            for _ in 0..PAUSES {
+                crate::prim::spin_loop();
+            }
+        }
     }
 
     fn found_work(&self) {
@@ -331,11 +354,13 @@ impl Worker {
             || remote.questions.asked.load(Ordering::Relaxed)
             || self.shared.stopping.load(Ordering::Relaxed)
             || done();
+        let mut slept = None;
         if !stay_up {
             bump(&remote.counts.sleeps);
+            let began = clock::now();
             let deadline = self.timers.next_deadline();
             if remote.polls.load(Ordering::Relaxed) {
-                let timeout = deadline.map(|at| at.saturating_sub(clock::now()));
+                let timeout = deadline.map(|at| at.saturating_sub(began));
                 self.poll(timeout);
             } else {
                 let until = deadline.and_then(clock::to_instant);
@@ -343,11 +368,18 @@ impl Worker {
                     && futex::wait(remote.sleep.word(), SLEEPING, until)
                 {}
             }
+            slept = Some(clock::now().saturating_sub(began));
         }
         self.shared.sleepers.fetch_sub(usize::from(takes), Ordering::Relaxed);
-        if remote.sleep.cancel() == SUMMONED {
+        let told = remote.sleep.cancel();
+        if told == SUMMONED {
             debug_assert!(!self.searching.get());
             self.searching.set(true);
+        }
+        match slept {
+            Some(slept) if told != SLEEPING => self.patience.woken_after(slept),
+            Some(_) => self.patience.tire(),
+            None => {}
         }
         if let Some(monitor) = &self.shared.monitor {
             monitor.rouse();
@@ -426,6 +458,16 @@ fn note_jobs() {
     if let Some(core) = core() {
         core.has_jobs.set(true);
     }
+}
+
+/// What a worker that looked around has found.
+enum Found {
+    /// A job of somebody else's.
+    Job(JobRef),
+    /// Something in its own queues.
+    Something,
+    /// Nothing, for as long as it was worth while to look.
+    Nothing,
 }
 
 /// The body of a scheduled coroutine.

@@ -106,7 +106,7 @@ fn parse_workers(value: &OsStr) -> Result<Option<NonZeroUsize>, WorkersError> {
 }
 
 /// How many CPUs the calling thread may run on.
-fn affinity() -> io::Result<usize> {
+pub(crate) fn affinity() -> io::Result<usize> {
     // The kernel refuses a mask shorter than its own, whose length cannot be asked; so grow.
     let mut mask = vec![0u64; 1024 / 64];
     loop {
