@@ -8,6 +8,8 @@
 pub(crate) mod blocking;
 mod completion;
 #[cfg(not(loom))]
+mod decay;
+#[cfg(not(loom))]
 mod dump;
 #[cfg(not(loom))]
 pub(crate) mod enter;

@@ -45,6 +45,7 @@ impl Threads {
     pub(crate) fn start(config: Config, own: bool) -> Result<Threads, BuildError> {
         let _ = membarrier::available();
         crate::token::set_clock(&crate::timer::CLOCK);
+        super::decay::install();
         let count = config.workers + config.spare_workers;
         let mut deques: Vec<_> = (0..count).map(|_| Deque::new_fifo()).collect();
         let remotes = deques.iter().map(|d| Arc::new(Remote::new(d.stealer()))).collect();

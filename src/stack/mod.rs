@@ -51,8 +51,10 @@ pub(crate) use class::StackSize;
 pub use guard::GuardKind;
 pub(crate) use guard::kind as guard_kind;
 pub(crate) use handle::Stack;
+#[cfg(test)]
 pub(crate) use pool::trim;
 pub use pool::{Stats, stats};
+pub(crate) use pool::{decay, is_over, set_decay};
 
 /// Whether the caller runs on the stack of a coroutine, of whatever kind.
 pub(crate) fn is_on_coroutine_stack() -> bool {

@@ -1,19 +1,25 @@
 //! The stacks that no thread holds, shared by all.
 //!
-//! Warm stacks still have their pages, cold ones gave them back. The number of warm ones is
-//! bounded: [`trim`] takes it down off the hot path, and a thread that frees a large population
-//! brings it down to the bound itself once it is at twice that. Pages go back in runs of
-//! neighbouring slots, because each call interrupts the other CPUs.
+//! Warm stacks still have their pages, cold ones gave them back. A free stack above the bound gives
+//! its pages back after it has not been needed for a period: the pool remembers how few were warm at
+//! any moment of it, and [`decay`] takes that many. It runs on a thread that has time, because each
+//! call to the system interrupts the other CPUs and takes microseconds for each run of neighbouring
+//! slots; for the same reason it waits until many are free, of which many are neighbours. Whoever
+//! brings the pool to twice the bound asks for it ([`set_decay`]). Where nobody does that work, a
+//! thread that frees a large population brings the pool down to the bound itself.
 //!
 //! # Invariants
 //!
 //! 1. Every slot in `warm` and `cold` has its guard, every slot in `bare` lacks it.
 //! 2. Nothing is given to the system while a pool is locked.
+//! 3. `low` is at most the number of warm stacks.
 //!
 //! # Who calls this, and what it may call
 //!
 //! Caches, dropped stacks and chores. One lock a class, a leaf: only the region table's is taken
 //! inside.
+//!
+//! Source: the decay follows J. Evans, jemalloc, "dirty_decay_ms".
 
 use super::cache::Magazine;
 use super::class::{CLASSES, Class};
@@ -23,6 +29,7 @@ use super::region::{self, Carver, Slot};
 use crate::error::StackError;
 use crate::prim::{AtomicUsize, Mutex, Ordering};
 use crate::sys::memory;
+use std::sync::OnceLock;
 
 /// The address space of the warm stacks of a class, in bytes, within the two bounds below.
 const WARM_BYTES: usize = 256 << 20;
@@ -32,16 +39,30 @@ const WARM_MAX: usize = 1024;
 #[derive(Debug)]
 struct Pool {
     warm: Vec<Stack>,
+    /// The smallest number of warm ones since the last [`decay`].
+    low: usize,
     cold: Vec<Slot>,
     bare: Vec<Slot>,
     carver: Carver,
 }
 
 static POOLS: [Mutex<Pool>; CLASSES] = [const {
-    Mutex::new(Pool { warm: Vec::new(), cold: Vec::new(), bare: Vec::new(), carver: Carver::new() })
+    Mutex::new(Pool {
+        warm: Vec::new(),
+        low: 0,
+        cold: Vec::new(),
+        bare: Vec::new(),
+        carver: Carver::new(),
+    })
 }; CLASSES];
 
+/// Asks for [`decay`] to be called once in a while, until it returns false; false: nobody will.
+static DECAY: OnceLock<fn() -> bool> = OnceLock::new();
+
 static LEAKED: AtomicUsize = AtomicUsize::new(0);
+
+/// How many slots give their pages back in one call to the system, so that none takes long.
+const RUN_MAX: usize = 256;
 
 /// How many warm stacks of a class the pool keeps.
 pub(super) fn warm_bound(class: Class) -> usize {
@@ -65,6 +86,7 @@ pub(super) fn take(class: Class, magazine: &Magazine) -> Result<Stack, StackErro
                 break;
             }
         }
+        pool.low = pool.low.min(pool.warm.len());
         return Ok(stack);
     }
     if let Some(slot) = pool.cold.pop() {
@@ -95,11 +117,46 @@ pub(super) fn put_all(class: Class, stacks: impl Iterator<Item = Stack>) {
     let mut pool = POOLS[class.index()].lock();
     pool.warm.extend(stacks);
     let bound = warm_bound(class);
-    if pool.warm.len() >= 2 * bound {
-        let excess = split_oldest(&mut pool, bound);
+    if pool.warm.len() < 2 * bound {
+        return;
+    }
+    drop(pool);
+    if DECAY.get().is_some_and(|ask| ask()) {
+        return;
+    }
+    let mut pool = POOLS[class.index()].lock();
+    let excess = split_oldest(&mut pool, bound);
+    drop(pool);
+    give_back(class, excess);
+}
+
+/// Has `ask` called when there is something for [`decay`] to do. It returns
+/// whether it will be done. The first one stays.
+pub(crate) fn set_decay(ask: fn() -> bool) {
+    let _ = DECAY.set(ask);
+}
+
+/// Whether there is something for [`decay`] to do.
+pub(crate) fn is_over() -> bool {
+    Class::ALL.into_iter().any(|class| POOLS[class.index()].lock().warm.len() > warm_bound(class))
+}
+
+/// Gives the pages of the stacks back that were above the bound and not needed since the last call;
+/// true: some are above the bound still. Makes system calls; for a thread that has time.
+pub(crate) fn decay() -> bool {
+    let mut more = false;
+    for class in Class::ALL {
+        let bound = warm_bound(class);
+        let mut pool = POOLS[class.index()].lock();
+        let unneeded = pool.low.saturating_sub(bound);
+        let keep = pool.warm.len() - unneeded;
+        let excess = split_oldest(&mut pool, keep);
+        pool.low = pool.warm.len();
+        more |= pool.warm.len() > bound;
         drop(pool);
         give_back(class, excess);
     }
+    more
 }
 
 /// Gives the pages of idle stacks back to the system, all but those of `keep` of each size.
@@ -118,6 +175,7 @@ pub(crate) fn trim(keep: usize) -> usize {
 /// Takes out the stacks that have been in the pool longest.
 fn split_oldest(pool: &mut Pool, keep: usize) -> Vec<Slot> {
     let excess = pool.warm.len().saturating_sub(keep);
+    pool.low = pool.low.min(keep);
     pool.warm.drain(..excess).map(Stack::into_slot).collect()
 }
 
@@ -128,7 +186,8 @@ fn give_back(class: Class, mut slots: Vec<Slot>) {
     }
     slots.sort_unstable_by_key(|slot| slot.base);
     let size = class.bytes();
-    for run in slots.chunk_by(|low, high| low.base.addr().get() + size == high.base.addr().get()) {
+    let runs = slots.chunk_by(|low, high| low.base.addr().get() + size == high.base.addr().get());
+    for run in runs.flat_map(|run| run.chunks(RUN_MAX)) {
         // A refusal (locked memory) only means that the pages stay.
         // SAFETY: the slots are owned here, contiguous, mapped, and hold nothing.
         let _ = unsafe { memory::discard(run[0].base, run.len() * size) };

@@ -151,9 +151,17 @@ impl Kernel {
         let run: Arc<dyn Fn() + Send + Sync> = Arc::new(chore);
         let id = Arc::clone(&run);
         let next = Instant::now() + period;
-        inner().chores.lock().push(Entry { next, period, run });
+        inner().chores.lock().push(Entry { next, period: Some(period), run });
         inner().ring();
         Chore(id)
+    }
+
+    /// Has `chore` called once, after `delay`, on the kernel's thread, if the kernel runs then, as
+    /// for [`every`](Kernel::every).
+    pub(crate) fn later(delay: Duration, chore: impl Fn() + Send + Sync + 'static) {
+        let next = Instant::now() + delay;
+        inner().chores.lock().push(Entry { next, period: None, run: Arc::new(chore) });
+        inner().ring();
     }
 }
 
@@ -204,7 +212,8 @@ impl std::fmt::Debug for Chore {
 
 struct Entry {
     next: Instant,
-    period: Duration,
+    /// None: once.
+    period: Option<Duration>,
     run: Arc<dyn Fn() + Send + Sync>,
 }
 
@@ -334,12 +343,18 @@ impl Inner {
         let now = Instant::now();
         let due: Vec<_> = {
             let mut chores = self.chores.lock();
-            let due = chores.iter_mut().filter(|entry| entry.next <= now);
-            due.map(|entry| {
-                entry.next = now + entry.period;
-                Arc::clone(&entry.run)
-            })
-            .collect()
+            let mut due = Vec::new();
+            chores.retain_mut(|entry| {
+                if entry.next > now {
+                    return true;
+                }
+                due.push(Arc::clone(&entry.run));
+                entry.period.is_some_and(|period| {
+                    entry.next = now + period;
+                    true
+                })
+            });
+            due
         };
         for chore in due {
             let _ = catch_unwind(AssertUnwindSafe(|| chore()));
