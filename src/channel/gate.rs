@@ -64,7 +64,8 @@ pub(super) trait Platform {
     const REVOKE: Ordering = Ordering::Acquire;
     /// The worker that calls, as an address; 0 for a thread that never owns a gate.
     fn me() -> usize;
-    /// Lets time pass while someone else is inside; `round` counts from 0.
+    /// Lets time pass while someone else is inside, without suspending the caller; `round` counts from
+    /// 0.
     fn wait(round: u32);
     /// Whether [`heavy`](Platform::heavy) works here.
     fn can_bias() -> bool;

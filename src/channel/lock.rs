@@ -4,14 +4,16 @@
 //!
 //! 1. A [`Guard`] is alive exactly while its holder is alone inside the gate.
 //! 2. No guard is alive across a suspension (the gate's invariant 3).
+//! 3. Nobody is suspended on the way in. A coroutine that is suspended may be unwound, and those who
+//!    come here to take their node out of a list must get in before their frame goes; one that has
+//!    begun a wait may be woken, and would be queued twice.
 //!
 //! # Who calls this, and what it may call
 //!
-//! `shared`, from any thread. A scheduled coroutine that finds the gate taken lets others of its
-//! worker run; anyone else gives up its time slice. Nothing blocks in the kernel.
+//! `shared`, from any thread. Who finds the gate taken gives up its time slice; the holder is never
+//! suspended, so it is running or about to. Nothing blocks in the kernel.
 
 use super::gate::{Entry, Gate, Platform};
-use crate::coroutine;
 use crate::prim::{Ordering, UnsafeCell, compiler_fence, spin_loop, thread_yield};
 use crate::sys::membarrier;
 use std::fmt;
@@ -41,8 +43,7 @@ impl Platform for Process {
             }
             return;
         }
-        let scheduled = coroutine::current_waiter().is_some_and(|me| me.is_scheduled());
-        if scheduled && !round.is_multiple_of(8) { coroutine::yield_now() } else { thread_yield() }
+        thread_yield();
     }
 
     fn can_bias() -> bool {

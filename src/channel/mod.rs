@@ -79,6 +79,10 @@ mod watch;
 #[cfg(not(loom))]
 pub mod zref;
 
+#[cfg(all(test, not(loom)))]
+#[path = "../../tests/channel/inside.rs"]
+mod inside;
+
 #[cfg(not(loom))]
 pub use broadcast::{BroadcastSender, Subscriber, broadcast};
 #[cfg(not(loom))]
