@@ -453,11 +453,13 @@ impl Future for Cancelled<'_> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<CancelReason> {
         let token = self.token;
+        // Code of the user's: outside of the lock.
+        let waker = Entry::Task(context.waker().clone());
         let mut state = token.0.state.lock();
         if let Some(reason) = state.reason {
+            drop(state);
             return Poll::Ready(reason);
         }
-        let waker = Entry::Task(context.waker().clone());
         let old = match self.key.and_then(|key| state.at(key)) {
             Some((_, entry)) => Some(std::mem::replace(entry, waker)),
             None => {

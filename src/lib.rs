@@ -56,6 +56,8 @@ mod sched;
 #[cfg(not(loom))]
 pub mod time;
 #[cfg(not(loom))]
+mod util;
+#[cfg(not(loom))]
 mod wait;
 
 #[cfg(not(loom))]

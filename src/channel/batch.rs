@@ -5,6 +5,7 @@
 use super::engine::{Received, Sent};
 use super::shared::{Shared, Wakes};
 use crate::error::{RecvError, SendError};
+use crate::util::Panics;
 use std::collections::VecDeque;
 
 /// Values taken from a caller's iterator at a time: its code must not run under the lock.
@@ -60,8 +61,10 @@ impl<T> Shared<T> {
         }
         self.note_len(&engine);
         drop(engine);
-        drop(wakes);
-        fallen.into_iter().for_each(|value| self.discard(value));
+        let mut panics = Panics::new();
+        wakes.wake(&mut panics);
+        fallen.into_iter().for_each(|value| panics.catch(|| self.discard(value)));
+        panics.resume();
         sent
     }
 

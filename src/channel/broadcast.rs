@@ -312,16 +312,14 @@ impl<T: Clone> Subscriber<T> {
     }
 
     fn poll_recv(&mut self, context: &Context<'_>) -> Poll<Result<T, BroadcastError>> {
-        let mut state = self.shared.state.lock();
-        let Some(next) = state.next(&mut self.position) else {
-            state.waiting.set_task(self.key, context.waker());
-            return Poll::Pending;
-        };
-        drop(state);
-        Poll::Ready(own(next).map_err(|error| match error {
-            TryBroadcastError::Lagged(missed) => BroadcastError::Lagged(missed),
-            _ => BroadcastError::Closed,
-        }))
+        let Subscriber { shared, position, key } = self;
+        let next = parties::poll(&shared.state, *key, context, |state| state.next(position));
+        next.map(|next| {
+            own(next).map_err(|error| match error {
+                TryBroadcastError::Lagged(missed) => BroadcastError::Lagged(missed),
+                _ => BroadcastError::Closed,
+            })
+        })
     }
 
     /// Values of its own that it has not had yet; those that it has lost do not count.
@@ -364,9 +362,9 @@ impl<T> Drop for Subscriber<T> {
             entry.owed -= 1;
         }
         let settled = state.settle();
-        state.waiting.remove_task(self.key);
+        let waker = state.waiting.remove_task(self.key);
         drop(state);
-        drop(settled);
+        drop((settled, waker));
     }
 }
 

@@ -8,7 +8,8 @@
 //!
 //! 1. Entries are added under the lock of what is waited for, after the waiter has looked, and taken
 //!    out under it after that has changed: nobody sleeps through a change.
-//! 2. Nobody is woken under the lock.
+//! 2. Nobody is woken under the lock, and no waker is cloned or dropped there: that is code of the
+//!    user's.
 //!
 //! # Who calls this, and what it may call
 //!
@@ -19,8 +20,9 @@
 use crate::coroutine::WaitReason;
 use crate::prim::{Mutex, MutexGuard};
 use crate::token::{Outcome, SlotRef, Wait};
+use crate::util::Panics;
 use std::fmt;
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 enum Party {
@@ -33,25 +35,39 @@ enum Party {
 pub(super) struct Parties(Vec<Party>);
 
 impl Parties {
-    /// Adds the future with that key, or renews its waker.
-    pub(super) fn set_task(&mut self, own: u64, waker: &Waker) {
+    /// Adds the future with that key, or renews its waker. The one before is dropped after
+    /// unlocking.
+    #[must_use = "a waker is dropped outside of the lock"]
+    pub(super) fn set_task(&mut self, own: u64, waker: Waker) -> Option<Waker> {
         for party in &mut self.0 {
             if let Party::Task { key, waker: old } = party
                 && *key == own
             {
-                old.clone_from(waker);
-                return;
+                return Some(std::mem::replace(old, waker));
             }
         }
-        self.0.push(Party::Task { key: own, waker: waker.clone() });
+        self.0.push(Party::Task { key: own, waker });
+        None
     }
 
-    /// Takes the future with that key out.
-    pub(super) fn remove_task(&mut self, own: u64) {
-        self.0.retain(|party| !matches!(party, Party::Task { key, .. } if *key == own));
+    /// Takes the future with that key out. Its waker is dropped after unlocking.
+    #[must_use = "a waker is dropped outside of the lock"]
+    pub(super) fn remove_task(&mut self, own: u64) -> Option<Waker> {
+        let is_own = |party: &Party| matches!(party, Party::Task { key, .. } if *key == own);
+        let place = self.0.iter().position(is_own)?;
+        match self.0.remove(place) {
+            Party::Task { waker, .. } => Some(waker),
+            Party::Waiting { .. } => None,
+        }
     }
 
-    fn remove(&mut self, own: SlotRef) {
+    /// Adds the party that has begun that wait.
+    pub(super) fn add(&mut self, slot: SlotRef, generation: u32) {
+        self.0.push(Party::Waiting { slot, generation });
+    }
+
+    /// Takes a party out that waits no more.
+    pub(super) fn remove(&mut self, own: SlotRef) {
         self.0.retain(|party| !matches!(party, Party::Waiting { slot, .. } if slot.same(own)));
     }
 
@@ -73,7 +89,12 @@ pub(super) struct Called(Vec<Party>);
 
 impl Called {
     /// Wakes them all. No lock may be held.
+    ///
+    /// # Panics
+    ///
+    /// If a waker does, after all have been woken.
     pub(super) fn wake(self) {
+        let mut panics = Panics::new();
         for party in self.0 {
             match party {
                 Party::Waiting { slot, generation } => {
@@ -81,15 +102,37 @@ impl Called {
                         claim.wake();
                     }
                 }
-                Party::Task { waker, .. } => waker.wake(),
+                Party::Task { waker, .. } => panics.catch(|| waker.wake()),
             }
         }
+        panics.resume();
     }
 }
 
 /// What is waited for: data with its parties.
 pub(super) trait Awaited {
     fn parties(&mut self) -> &mut Parties;
+}
+
+/// Looks by `look`; if it says nothing, adds the future with that key.
+pub(super) fn poll<S: Awaited, R>(
+    state: &Mutex<S>,
+    key: u64,
+    context: &Context<'_>,
+    mut look: impl FnMut(&mut S) -> Option<R>,
+) -> Poll<R> {
+    if let Some(seen) = look(&mut state.lock()) {
+        return Poll::Ready(seen);
+    }
+    let waker = context.waker().clone();
+    let mut guard = state.lock();
+    if let Some(seen) = look(&mut guard) {
+        return Poll::Ready(seen);
+    }
+    let before = guard.parties().set_task(key, waker);
+    drop(guard);
+    drop(before);
+    Poll::Pending
 }
 
 /// Looks by `look` until it says something, asleep in between; `None`: the deadline has passed.
@@ -106,7 +149,7 @@ pub(super) fn wait<S: Awaited, R>(
         }
         let wait = Wait::begin_for(WaitReason::Recv, address);
         let slot = wait.slot();
-        guard.parties().0.push(Party::Waiting { slot, generation: wait.generation() });
+        guard.parties().add(slot, wait.generation());
         drop(guard);
         let outcome = match deadline {
             None => wait.park(),

@@ -2,10 +2,9 @@
 
 #![forbid(unsafe_code)]
 
-use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-
 use super::buffer::Buffer;
+use crate::util::Panics;
+use std::fmt;
 
 /// What a send does when the channel has no room for the value.
 ///
@@ -39,19 +38,10 @@ impl<T> Undelivered<T> {
         }
     }
 
-    /// Hands over all values. A hook or `Drop` that panics does not keep the others from their turn;
-    /// the first panic goes on afterwards, unless the thread is panicking already.
-    pub(super) fn all(&self, mut values: Buffer<T>) {
-        let mut first = None;
+    /// Hands over all values. A hook or `Drop` that panics does not keep the others from their turn.
+    pub(super) fn all(&self, mut values: Buffer<T>, panics: &mut Panics) {
         while let Some(value) = values.pop() {
-            let outcome = catch_unwind(AssertUnwindSafe(|| self.one(value)));
-            if let (Err(payload), None) = (outcome, &first) {
-                first = Some(payload);
-            }
-        }
-        match first {
-            Some(payload) if !std::thread::panicking() => resume_unwind(payload),
-            _ => {}
+            panics.catch(|| self.one(value));
         }
     }
 }

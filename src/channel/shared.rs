@@ -26,6 +26,7 @@ use crate::coroutine::WaitReason;
 use crate::error::{RecvError, SendError, TryRecvError, TrySendError};
 use crate::prim::{AtomicBool, AtomicUsize, Ordering};
 use crate::token::Wait;
+use crate::util::Panics;
 use std::fmt;
 
 /// Wakes that a close or a batch carries out of the lock at a time.
@@ -282,6 +283,13 @@ impl<T> Shared<T> {
     /// No more sends: waiting senders get their values back, receivers drain what is left. True the
     /// first time.
     pub(super) fn close(&self) -> bool {
+        let mut panics = Panics::new();
+        let first = self.close_all(&mut panics);
+        panics.resume();
+        first
+    }
+
+    fn close_all(&self, panics: &mut Panics) -> bool {
         let mut engine = self.lock.enter();
         let first = engine.close();
         self.closed.store(true, Ordering::Relaxed);
@@ -293,10 +301,11 @@ impl<T> Shared<T> {
                 wakes.push(wake);
             }
             drop(engine);
-            if !wakes.is_full() {
+            let more = wakes.is_full();
+            wakes.wake(panics);
+            if !more {
                 return first;
             }
-            drop(wakes);
             engine = self.lock.enter();
         }
     }
@@ -304,7 +313,8 @@ impl<T> Shared<T> {
     /// The last receiver is gone: what is left goes to the hook.
     #[cold]
     fn close_and_drain(&self) {
-        self.close();
+        let mut panics = Panics::new();
+        self.close_all(&mut panics);
         let mut engine = self.lock.enter();
         let rest = engine.buffer.take_all();
         self.note_len(&engine);
@@ -312,7 +322,8 @@ impl<T> Shared<T> {
         if let Some(figures) = &self.figures {
             figures.undelivered(rest.len());
         }
-        self.undelivered.all(rest);
+        self.undelivered.all(rest, &mut panics);
+        panics.resume();
     }
 
     #[inline(always)]
@@ -382,15 +393,15 @@ impl<T> fmt::Debug for Shared<T> {
 }
 
 /// Wakes on their way out of the lock. Dropped, they happen, each one even if another panics.
+#[must_use = "the parties sleep until they are woken"]
 pub(super) struct Wakes {
     wakes: [Option<Wake>; BATCH],
     len: usize,
-    next: usize,
 }
 
 impl Wakes {
     pub(super) fn new() -> Wakes {
-        Wakes { wakes: [const { None }; BATCH], len: 0, next: 0 }
+        Wakes { wakes: [const { None }; BATCH], len: 0 }
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -402,24 +413,32 @@ impl Wakes {
         self.len += 1;
     }
 
-    fn wake_rest(&mut self) {
-        while self.next < self.len {
-            self.next += 1;
-            if let Some(wake) = self.wakes[self.next - 1].take() {
-                wake.wake();
+    pub(super) fn wake(mut self, panics: &mut Panics) {
+        self.wake_all(panics);
+    }
+
+    /// Wakers come last. They are code of the user's, which may end a coroutine whose wake is among
+    /// the others; that would await a wake which cannot come before it returns.
+    fn wake_all(&mut self, panics: &mut Panics) {
+        let wakes = &mut self.wakes[..self.len];
+        for wake in wakes.iter_mut() {
+            if let Some(Wake::Party(_)) = wake
+                && let Some(party) = wake.take()
+            {
+                party.wake();
             }
         }
+        for waker in wakes.iter_mut().filter_map(Option::take) {
+            panics.catch(|| waker.wake());
+        }
+        self.len = 0;
     }
 }
 
 impl Drop for Wakes {
     fn drop(&mut self) {
-        struct Rest<'a>(&'a mut Wakes);
-        impl Drop for Rest<'_> {
-            fn drop(&mut self) {
-                self.0.wake_rest();
-            }
-        }
-        Rest(self).0.wake_rest();
+        let mut panics = Panics::new();
+        self.wake_all(&mut panics);
+        panics.resume();
     }
 }

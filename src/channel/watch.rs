@@ -304,14 +304,8 @@ impl<T> WatchReceiver<T> {
     }
 
     fn poll_changed(&mut self, context: &Context<'_>) -> Poll<Result<(), RecvError>> {
-        let mut state = self.shared.state.lock();
-        match state.news(&mut self.seen) {
-            Some(news) => Poll::Ready(news),
-            None => {
-                state.waiting.set_task(self.key, context.waker());
-                Poll::Pending
-            }
-        }
+        let WatchReceiver { shared, seen, key } = self;
+        parties::poll(&shared.state, *key, context, |state| state.news(seen))
     }
 
     /// Waits until the value is as `wanted` says, and returns it.
@@ -347,7 +341,10 @@ impl<T> Clone for WatchReceiver<T> {
 
 impl<T> Drop for WatchReceiver<T> {
     fn drop(&mut self) {
-        self.shared.state.lock().waiting.remove_task(self.key);
+        let mut state = self.shared.state.lock();
+        let waker = state.waiting.remove_task(self.key);
+        drop(state);
+        drop(waker);
     }
 }
 

@@ -26,11 +26,11 @@ use super::super::buffer::Buffer;
 use crate::coroutine::{self, ControlRef, WaitReason};
 use crate::error::{RecvError, SendError, TryRecvError, TrySendError};
 use crate::token::{Claim, Outcome, SlotRef, Wait};
+use crate::util::Panics;
 use std::cell::{Cell, UnsafeCell};
 use std::fmt;
 use std::marker::PhantomPinned;
 use std::mem::MaybeUninit;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr;
 use std::time::Instant;
 
@@ -392,19 +392,13 @@ impl<T> Channel<T> {
             return;
         }
         self.close();
-        let mut first = None;
+        let mut panics = Panics::new();
         while side == Side::Recv
             && let Ok(value) = self.try_recv()
         {
-            let outcome = catch_unwind(AssertUnwindSafe(|| drop(value)));
-            if let (Err(payload), None) = (outcome, &first) {
-                first = Some(payload);
-            }
+            panics.catch(|| drop(value));
         }
-        match first {
-            Some(payload) if !std::thread::panicking() => resume_unwind(payload),
-            _ => {}
-        }
+        panics.resume();
     }
 
     fn count(&self, side: Side) -> &Cell<usize> {

@@ -21,10 +21,11 @@ use crate::coroutine::WaitReason;
 use crate::prim::{Arc, spin_loop, thread_yield};
 use crate::sys::membarrier;
 use crate::token::{Outcome, SlotRef, Wait};
+use crate::util::Panics;
 use std::cell::UnsafeCell;
 use std::fmt;
+use std::marker::PhantomData;
 use std::mem::MaybeUninit;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::task::Waker;
 
 /// Looks at the other side's position before a wait that would cost a system call.
@@ -177,7 +178,7 @@ pub(super) fn ring<T>(capacity: usize) -> (Tx<T>, Rx<T>) {
     let cells = Box::new_uninit_slice(cells);
     let ring = Arc::new(Ring { flow: Flow::new(), cells, capacity });
     let tx = Tx { ring: Arc::clone(&ring), at: 0, seen: 0, home: 0 };
-    (tx, Rx { ring, at: 0, seen: 0, home: 0 })
+    (tx, Rx { ring, at: 0, seen: 0, home: 0, looks_at: PhantomData })
 }
 
 /// A side that sits while its owner is suspended. Dropped, it rises.
@@ -321,8 +322,12 @@ impl<T> Tx<T> {
 
 impl<T> Drop for Tx<T> {
     fn drop(&mut self) {
-        self.publish();
-        self.close();
+        let mut panics = Panics::new();
+        panics.catch(|| self.publish());
+        panics.catch(|| {
+            self.close();
+        });
+        panics.resume();
     }
 }
 
@@ -334,6 +339,8 @@ pub(super) struct Rx<T> {
     /// The sender's, as last seen.
     seen: usize,
     home: usize,
+    /// `look` gives out references to values, so it is `Sync` only if they are.
+    looks_at: PhantomData<T>,
 }
 
 impl<T> Rx<T> {
@@ -407,19 +414,15 @@ impl<T> Rx<T> {
 impl<T> Drop for Rx<T> {
     /// Closes, and drops what is there; a `Drop` that panics does not keep the others from theirs.
     fn drop(&mut self) {
-        self.close();
-        let mut first = None;
+        let mut panics = Panics::new();
+        panics.catch(|| {
+            self.close();
+        });
         while self.ready() != 0 {
-            let outcome = catch_unwind(AssertUnwindSafe(|| drop(self.take())));
-            if let (Err(payload), None) = (outcome, &first) {
-                first = Some(payload);
-            }
+            panics.catch(|| drop(self.take()));
         }
         self.publish();
-        match first {
-            Some(payload) if !std::thread::panicking() => resume_unwind(payload),
-            _ => {}
-        }
+        panics.resume();
     }
 }
 

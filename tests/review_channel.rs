@@ -1,0 +1,219 @@
+//! Corners of channels, selects and arenas, each of which once went wrong.
+
+mod watchdog;
+
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
+use std::time::Duration;
+
+use kcoro::arena::Arena;
+use kcoro::channel::{self, Arm, Overflow, Select, Sender};
+use kcoro::coroutine::Task;
+use kcoro::error::{RecvError, RecvTimeoutError, SendBytesError};
+use kcoro::select;
+use watchdog::watchdog;
+
+const SOON: Duration = Duration::from_millis(20);
+
+/// Polls once, by `waker`.
+fn poll<F: Future>(future: Pin<&mut F>, waker: &Waker) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(waker))
+}
+
+/// Panics when it is called.
+struct Refuses;
+
+impl Wake for Refuses {
+    fn wake(self: Arc<Self>) {
+        panic!("as it was told to");
+    }
+}
+
+/// Counts its calls.
+#[derive(Default)]
+struct Counts(AtomicUsize);
+
+impl Wake for Counts {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Looks at a channel when it is dropped.
+struct Looks<F: Fn() + Send + Sync>(F);
+
+impl<F: Fn() + Send + Sync> Wake for Looks<F> {
+    fn wake(self: Arc<Self>) {}
+}
+
+impl<F: Fn() + Send + Sync> Drop for Looks<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+/// Sends into the channel that it came through when it is dropped.
+struct Echo(Option<Sender<Echo>>);
+
+impl Drop for Echo {
+    fn drop(&mut self) {
+        if let Some(channel) = self.0.take() {
+            channel.try_send(Echo(None)).unwrap();
+        }
+    }
+}
+
+/// A future that is never ready and runs `code` when it is polled for the second time, which is when
+/// a select waits.
+fn second_poll(mut code: impl FnMut()) -> impl Future<Output = ()> {
+    let mut polls = 0;
+    poll_fn(move |_| {
+        polls += 1;
+        if polls == 2 {
+            code();
+        }
+        Poll::Pending
+    })
+}
+
+/// A future that is never ready and takes its time to say so.
+fn slow() -> impl Future<Output = ()> {
+    poll_fn(|_| {
+        thread::sleep(SOON);
+        Poll::Pending
+    })
+}
+
+#[test]
+fn a_waker_that_panics_keeps_nobody_asleep() {
+    let _dog = watchdog("a_waker_that_panics_keeps_nobody_asleep");
+    let refuses = Waker::from(Arc::new(Refuses));
+    let counts = Arc::new(Counts::default());
+    let waker = Waker::from(Arc::clone(&counts));
+
+    // More than are woken at a time.
+    let (tx, rx) = channel::bounded::<u8>(1);
+    let mut receiving: Vec<_> = (0..100).map(|_| Box::pin(rx.recv_async())).collect();
+    for (at, future) in receiving.iter_mut().enumerate() {
+        let waker = if at == 0 { &refuses } else { &waker };
+        assert!(poll(future.as_mut(), waker).is_pending());
+    }
+    assert!(catch_unwind(AssertUnwindSafe(|| tx.close())).is_err());
+    assert_eq!(counts.0.swap(0, Ordering::SeqCst), 99);
+
+    let (tx, first) = channel::broadcast::<u8>(1);
+    let (mut first, mut second) = (first.clone(), first);
+    let (mut one, mut two) = (pin!(first.recv_async()), pin!(second.recv_async()));
+    assert!(poll(one.as_mut(), &refuses).is_pending());
+    assert!(poll(two.as_mut(), &waker).is_pending());
+    assert!(catch_unwind(AssertUnwindSafe(|| tx.send(1))).is_err());
+    assert_eq!(counts.0.swap(0, Ordering::SeqCst), 1);
+
+    let (tx, first) = channel::watch(1);
+    let (mut first, mut second) = (first.clone(), first);
+    let (mut one, mut two) = (pin!(first.changed_async()), pin!(second.changed_async()));
+    assert!(poll(one.as_mut(), &refuses).is_pending());
+    assert!(poll(two.as_mut(), &waker).is_pending());
+    assert!(catch_unwind(AssertUnwindSafe(|| tx.close())).is_err());
+    assert_eq!(counts.0.swap(0, Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_waker_that_panics_keeps_no_value_from_the_hook() {
+    let _dog = watchdog("a_waker_that_panics_keeps_no_value_from_the_hook");
+    let (given, hook) = mpsc::channel();
+    let (tx, rx) = channel::builder()
+        .capacity(1)
+        .on_undelivered(move |value| given.send(value).unwrap())
+        .build();
+    tx.send(1).unwrap();
+    let refuses = Waker::from(Arc::new(Refuses));
+    let mut sending = pin!(tx.send_async(2));
+    assert!(poll(sending.as_mut(), &refuses).is_pending());
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(rx))).is_err());
+    assert_eq!(hook.try_recv(), Ok(1));
+
+    // The end of a sender closes the channel, whatever the waker of a value's receiver does.
+    let (mut tx, mut rx) = channel::spsc(4);
+    let mut receiving = rx.recv_async();
+    assert!(poll(Pin::new(&mut receiving), &refuses).is_pending());
+    let mut chunk = tx.write_chunk(1).unwrap();
+    chunk.push(1).unwrap();
+    std::mem::forget(chunk);
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(tx))).is_err());
+    drop(receiving);
+    assert_eq!((rx.recv(), rx.recv()), (Ok(1), Err(RecvError)));
+}
+
+#[test]
+fn a_hook_that_panics_gets_the_other_values_too() {
+    let (given, hook) = mpsc::channel();
+    let (tx, rx) = channel::builder()
+        .capacity(1)
+        .overflow(Overflow::DropLatest)
+        .on_undelivered(move |value| {
+            given.send(value).unwrap();
+            panic!("as it was told to");
+        })
+        .build();
+    assert!(catch_unwind(AssertUnwindSafe(|| tx.send_many(0..4))).is_err());
+    assert_eq!(hook.try_iter().collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(rx.recv(), Ok(0));
+}
+
+#[test]
+fn wakers_are_dropped_outside_of_locks() {
+    let _dog = watchdog("wakers_are_dropped_outside_of_locks");
+    let (tx, mut rx) = channel::broadcast::<u8>(1);
+    let looks = || {
+        let tx = tx.clone();
+        Waker::from(Arc::new(Looks(move || assert!(tx.is_empty()))))
+    };
+    for _ in 0..2 {
+        // Each replaces the one before.
+        assert!(poll(pin!(rx.recv_async()), &looks()).is_pending());
+    }
+    drop(rx);
+
+    let (tx, mut rx) = channel::watch(1);
+    let looks = || {
+        let tx = tx.clone();
+        Waker::from(Arc::new(Looks(move || assert!(!tx.is_closed()))))
+    };
+    for _ in 0..2 {
+        assert!(poll(pin!(rx.changed_async()), &looks()).is_pending());
+    }
+    drop(rx);
+}
+
+#[test]
+fn a_waker_may_end_a_coroutine_that_is_woken_with_it() {
+    thread_local! {
+        static TASK: std::cell::RefCell<Option<Task>> = const { std::cell::RefCell::new(None) };
+    }
+    struct Ends;
+    impl Wake for Ends {
+        fn wake(self: Arc<Self>) {
+            drop(TASK.take());
+        }
+    }
+    let _dog = watchdog("a_waker_may_end_a_coroutine_that_is_woken_with_it");
+    let (tx, rx) = channel::bounded::<u8>(1);
+    let mut receiving = pin!(rx.recv_async());
+    assert!(poll(receiving.as_mut(), &Waker::from(Arc::new(Ends))).is_pending());
+    let receiver = rx.clone();
+    let task = Task::new(move || {
+        let _ = receiver.recv();
+    });
+    task.resume().unwrap();
+    assert!(task.is_parked());
+    TASK.set(Some(task));
+    tx.close();
+    assert!(TASK.take().is_none());
+}
