@@ -69,6 +69,66 @@ impl Drop for Echo {
     }
 }
 
+#[test]
+fn a_value_left_in_an_arm_is_not_dropped_within_the_channel() {
+    let _dog = watchdog("a_value_left_in_an_arm_is_not_dropped_within_the_channel");
+    let (tx, rx) = channel::unbounded();
+    tx.send(Echo(Some(tx.clone()))).unwrap();
+    tx.send(Echo(None)).unwrap();
+    let mut arm = rx.arm();
+    for _ in 0..2 {
+        // The second time the first value is still there.
+        let mut select = Select::new();
+        select.add(&mut arm);
+        select.wait();
+        assert_eq!(rx.len(), 1);
+        assert_eq!(Select::new().try_wait(), None);
+    }
+    let mut select = Select::new();
+    select.add(&mut arm);
+    assert_eq!(select.ready(), 0);
+    drop(arm.take().unwrap());
+    assert_eq!(rx.len(), 2);
+}
+
+#[test]
+fn an_arm_sends_once() {
+    let _dog = watchdog("an_arm_sends_once");
+    let (tx, rx) = channel::rendezvous();
+    let first = rx.clone();
+    let received = thread::spawn(move || first.recv());
+    let mut arm = tx.arm(1);
+    let mut select = Select::new();
+    select.add(&mut arm);
+    select.wait();
+    assert_eq!(received.join().unwrap(), Ok(1));
+    // A receiver that waits would get nothing from it.
+    let received = thread::spawn(move || rx.recv());
+    thread::sleep(SOON);
+    let again = catch_unwind(AssertUnwindSafe(|| {
+        let mut select = Select::new();
+        select.add(&mut arm);
+        select.try_wait()
+    }));
+    assert!(again.is_err());
+    tx.send(2).unwrap();
+    assert_eq!(received.join().unwrap(), Ok(2));
+}
+
+#[test]
+fn a_future_sends_once() {
+    let _dog = watchdog("a_future_sends_once");
+    let (tx, rx) = channel::bounded(1);
+    let mut sending = pin!(tx.send_async(1));
+    assert_eq!(poll(sending.as_mut(), Waker::noop()), Poll::Ready(Ok(())));
+    assert_eq!(rx.recv(), Ok(1));
+    let received = thread::spawn(move || rx.recv());
+    thread::sleep(SOON);
+    assert!(catch_unwind(AssertUnwindSafe(|| poll(sending.as_mut(), Waker::noop()))).is_err());
+    tx.send(2).unwrap();
+    assert_eq!(received.join().unwrap(), Ok(2));
+}
+
 /// A future that is never ready and runs `code` when it is polled for the second time, which is when
 /// a select waits.
 fn second_poll(mut code: impl FnMut()) -> impl Future<Output = ()> {
@@ -82,12 +142,117 @@ fn second_poll(mut code: impl FnMut()) -> impl Future<Output = ()> {
     })
 }
 
+#[test]
+fn a_panic_in_a_select_leaves_no_wait_behind() {
+    let _dog = watchdog("a_panic_in_a_select_leaves_no_wait_behind");
+    let test = || {
+        let (tx, rx) = channel::unbounded::<u8>();
+        let future = second_poll(|| {
+            tx.send(1).unwrap();
+            panic!("as it was told to");
+        });
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            select! {
+                biased;
+                value = rx.recv() => panic!("{value:?}"),
+                _ = future => unreachable!(),
+            }
+        }));
+        assert!(outcome.is_err());
+        assert_eq!(rx.recv(), Ok(1));
+        // A wake that came too late would end this wait.
+        assert_eq!(rx.recv_timeout(SOON), Err(RecvTimeoutError::Timeout));
+        let late = tx.clone();
+        let late = thread::spawn(move || {
+            thread::sleep(SOON);
+            late.send(2)
+        });
+        assert_eq!(rx.recv(), Ok(2));
+        late.join().unwrap().unwrap();
+    };
+    test();
+    let runtime = kcoro::runtime::Runtime::builder().workers(1).build().unwrap();
+    runtime.spawn(test).join().unwrap();
+}
+
+#[test]
+fn a_future_of_a_select_may_wait() {
+    let _dog = watchdog("a_future_of_a_select_may_wait");
+    let test = || {
+        let (tx, rx) = channel::unbounded::<u8>();
+        let (inner_tx, inner_rx) = channel::unbounded::<u8>();
+        let sender = thread::spawn(move || {
+            thread::sleep(SOON);
+            inner_tx.send(1).unwrap();
+            thread::sleep(SOON);
+            tx.send(2).unwrap();
+        });
+        let future = second_poll(|| assert_eq!(inner_rx.recv(), Ok(1)));
+        let got = select! {
+            biased;
+            value = rx.recv() => value,
+            _ = future => unreachable!(),
+        };
+        assert_eq!(got, Ok(2));
+        sender.join().unwrap();
+    };
+    test();
+    let runtime = kcoro::runtime::Runtime::builder().workers(1).build().unwrap();
+    runtime.spawn(test).join().unwrap();
+}
+
 /// A future that is never ready and takes its time to say so.
 fn slow() -> impl Future<Output = ()> {
     poll_fn(|_| {
         thread::sleep(SOON);
         Poll::Pending
     })
+}
+
+#[test]
+fn who_looks_hears_of_a_select_that_comes() {
+    let _dog = watchdog("who_looks_hears_of_a_select_that_comes");
+    // The select has tried its arm, and then lets the other go to sleep before it enlists it.
+    let (tx, rx) = channel::rendezvous();
+    let looks = thread::spawn(move || {
+        let mut arm = rx.arm();
+        loop {
+            let mut select = Select::new();
+            select.add(&mut arm);
+            select.ready();
+            if let Ok(value) = rx.try_recv() {
+                return value;
+            }
+        }
+    });
+    thread::sleep(SOON);
+    select! {
+        biased;
+        sent = tx.send(1) => sent.unwrap(),
+        _ = slow() => unreachable!(),
+    }
+    assert_eq!(looks.join().unwrap(), 1);
+
+    let (tx, rx) = channel::rendezvous();
+    let looks = thread::spawn(move || {
+        let mut arm = tx.arm(0);
+        loop {
+            let mut select = Select::new();
+            select.add(&mut arm);
+            select.ready();
+            if tx.try_send(2).is_ok() {
+                return;
+            }
+        }
+    });
+    thread::sleep(SOON);
+    let got = select! {
+        biased;
+        value = rx.recv() => value,
+        _ = slow() => unreachable!(),
+    };
+    assert_eq!(got, Ok(2));
+    looks.join().unwrap();
 }
 
 #[test]

@@ -291,6 +291,22 @@ impl<T> List<T> {
         Some(wake)
     }
 
+    /// Unlinks and wakes all watchers: there will be somebody on the other side.
+    pub(super) fn call_watchers(&mut self) {
+        let mut node = self.first;
+        while !node.is_null() {
+            // SAFETY: a linked node is alive, and we hold the lock; the reference ends at once.
+            let Links { next, waiter, .. } = unsafe { &*(*node).links() };
+            let (this, next) = (node, *next);
+            if let &Waiter::Watch { slot, generation, arm } = waiter {
+                // SAFETY: it is linked here. Its waiter needs no drop.
+                unsafe { self.unlink(this) };
+                notify(slot, generation, arm);
+            }
+            node = next;
+        }
+    }
+
     /// Whether anybody waits here with or for a value but the party of `own`.
     pub(super) fn has_other(&self, own: SlotRef) -> bool {
         let mut node = self.first;

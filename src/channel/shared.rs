@@ -40,6 +40,13 @@ pub(super) enum Side {
 }
 
 impl Side {
+    pub(super) fn other(self) -> Side {
+        match self {
+            Side::Send => Side::Recv,
+            Side::Recv => Side::Send,
+        }
+    }
+
     pub(super) fn reason(self) -> WaitReason {
         match self {
             Side::Send => WaitReason::Send,

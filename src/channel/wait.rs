@@ -95,6 +95,10 @@ impl<T> Shared<T> {
     /// - The node stays where it is until it is dropped; while `linked` is set, its owner calls
     ///   [`abandon`](Shared::abandon) before that.
     /// - `linked` is clear when the future begins, and changed by nobody else.
+    ///
+    /// # Panics
+    ///
+    /// If a send is polled that was ready before.
     pub(super) unsafe fn poll(
         &self,
         node: &Node<T>,
@@ -104,7 +108,10 @@ impl<T> Shared<T> {
     ) -> Poll<()> {
         if !linked.get() {
             // SAFETY: not linked, so the node is the caller's; the reference ends with the call.
-            match self.start(side, unsafe { node.cell() }) {
+            let cell = unsafe { node.cell() };
+            // A send without a value would hand a receiver nothing.
+            assert!(side == Side::Recv || cell.is_some(), "polled after it was ready");
+            match self.start(side, cell) {
                 Ok(_) => return Poll::Ready(()),
                 Err(engine) => drop(engine),
             }
@@ -137,10 +144,22 @@ impl<T> Shared<T> {
     }
 
     /// Does the operation if that needs no waiting: true, and the cell says whether it happened.
+    ///
+    /// # Panics
+    ///
+    /// If an arm that has sent its value is to send it again.
     pub(super) fn try_now(&self, node: &Node<T>, side: Side) -> bool {
         debug_assert!(!node.is_linked());
         // SAFETY: a select's arm, which is not linked; the reference ends with the call.
-        self.start(side, unsafe { node.cell() }).is_ok()
+        let cell = unsafe { node.cell() };
+        match side {
+            Side::Send => assert!(cell.is_some(), "this arm has no value to send any more"),
+            // It was received by this arm and not taken out. Another on top of it would have the
+            // first one dropped under the lock.
+            Side::Recv if cell.is_some() => return true,
+            Side::Recv => {}
+        }
+        self.start(side, cell).is_ok()
     }
 
     /// Links the node of a select's arm; false: the operation need not wait, and nothing is linked.
@@ -151,12 +170,20 @@ impl<T> Shared<T> {
     ///   [`abandon`](Shared::abandon) before it goes away in any manner.
     pub(super) unsafe fn enlist(&self, node: &Node<T>, side: Side, place: Place) -> bool {
         let Place { slot, generation, arm, watch } = place;
+        // SAFETY: not linked, so the cell is the owner's, which calls.
+        if side == Side::Recv && unsafe { node.cell() }.is_some() {
+            return false;
+        }
         let mut engine = self.lock.enter();
         let ready = match side {
             Side::Send => engine.can_send(slot),
             Side::Recv => engine.can_recv(slot),
         };
         if !ready {
+            if !watch {
+                // What they wait for is an operation like this one.
+                side.other().list(&mut engine).call_watchers();
+            }
             let waiter = match watch {
                 false => Waiter::Shared { slot, generation, arm },
                 true => Waiter::Watch { slot, generation, arm },

@@ -161,7 +161,10 @@ impl Wait {
     /// is installed, or to the kernel's thread; `sched` files its own timers and calls `park`.
     pub(crate) fn park_deadline(self, deadline: Instant) -> Outcome {
         if self.caller == Caller::Coroutine {
+            // If the kernel's thread cannot be started.
+            let unwound = Unwound { slot: self.slot, generation: self.generation };
             let _served = party::arm_deadline(self.slot(), self.generation, deadline);
+            std::mem::forget(unwound);
             return self.park();
         }
         if !self.slot.parker.park(&SystemFutex, Some(deadline))

@@ -44,6 +44,11 @@ pub(super) use sealed::Sealed;
 pub trait Operation: Sealed {
     /// Does it if it need not wait.
     fn try_now(&mut self) -> bool;
+    /// Makes ready for `enlist` what is code of the user's, which must not run once the select's wait
+    /// has begun; true: it is done, as by `try_now`.
+    fn prepare(&mut self) -> bool {
+        false
+    }
     /// Enlists it; false: it need not wait, and is not enlisted.
     fn enlist(&mut self, place: Place) -> bool;
     /// Takes it off the list, if it is on one.
@@ -75,24 +80,28 @@ pub trait Arm: Operation {
 pub struct RecvArm<'a, T> {
     shared: &'a Shared<T>,
     node: Node<T>,
+    /// In a select: a partner may unlink the node, and give it a value.
+    enlisted: bool,
 }
 
 /// Sends a value; made by [`Sender::arm`](crate::channel::Sender::arm).
 pub struct SendArm<'a, T> {
     shared: &'a Shared<T>,
     node: Node<T>,
+    /// In a select: a partner may unlink the node, and give it a value.
+    enlisted: bool,
 }
 
 /// For `select!`.
 #[doc(hidden)]
 pub fn recv_arm<T>(receiver: &Receiver<T>) -> RecvArm<'_, T> {
-    RecvArm { shared: receiver.shared(), node: Node::new(None) }
+    RecvArm { shared: receiver.shared(), node: Node::new(None), enlisted: false }
 }
 
 /// For `select!`.
 #[doc(hidden)]
 pub fn send_arm<T>(sender: &Sender<T>, value: T) -> SendArm<'_, T> {
-    SendArm { shared: sender.shared(), node: Node::new(Some(value)) }
+    SendArm { shared: sender.shared(), node: Node::new(Some(value)), enlisted: false }
 }
 
 macro_rules! channel_operation {
@@ -108,11 +117,19 @@ macro_rules! channel_operation {
             fn enlist(&mut self, place: Place) -> bool {
                 // SAFETY: `choose` borrows the arm until it returns or unwinds, and calls `leave`
                 // before that if the arm was not chosen; if it was, a partner has unlinked it.
-                unsafe { self.shared.enlist(&self.node, $side, place) }
+                self.enlisted = unsafe { self.shared.enlist(&self.node, $side, place) };
+                self.enlisted
             }
 
             fn leave(&mut self) {
-                self.shared.abandon(&self.node, $side);
+                if std::mem::take(&mut self.enlisted) {
+                    self.shared.abandon(&self.node, $side);
+                }
+            }
+
+            fn chosen(&mut self) -> bool {
+                self.enlisted = false;
+                true
             }
         }
 
@@ -235,7 +252,7 @@ impl Arm for CancelArm<'_> {
     }
 }
 
-/// Is ready when a future is. Enlisting allocates its waker.
+/// Is ready when a future is. A wait allocates its waker.
 pub struct FutureArm<'a, F: Future> {
     future: Pin<&'a mut F>,
     output: Option<F::Output>,
@@ -248,8 +265,16 @@ pub fn future_arm<F: Future>(future: Pin<&mut F>) -> FutureArm<'_, F> {
     FutureArm { future, output: None, waker: None }
 }
 
-/// Chooses an arm of the select that is enlisted, if one is.
-struct ArmWaker(Mutex<Option<Place>>);
+/// Chooses an arm of the select that is enlisted, or remembers that it was called before.
+struct ArmWaker(Mutex<Call>);
+
+enum Call {
+    /// Nobody is enlisted, and it was not called since the last poll.
+    Awaited,
+    /// It was called before the arm was enlisted.
+    Came,
+    Enlisted(Place),
+}
 
 impl Wake for ArmWaker {
     fn wake(self: Arc<ArmWaker>) {
@@ -257,8 +282,8 @@ impl Wake for ArmWaker {
     }
 
     fn wake_by_ref(self: &Arc<ArmWaker>) {
-        let place = *self.0.lock();
-        if let Some(Place { slot, generation, arm, .. }) = place
+        let before = std::mem::replace(&mut *self.0.lock(), Call::Came);
+        if let Call::Enlisted(Place { slot, generation, arm, .. }) = before
             && let Some(claim) = slot.claim(generation, Outcome::Ready(arm))
         {
             claim.wake();
@@ -284,16 +309,26 @@ impl<F: Future> Operation for FutureArm<'_, F> {
         self.poll(Waker::noop())
     }
 
-    fn enlist(&mut self, place: Place) -> bool {
-        let waker = self.waker.get_or_insert_with(|| Arc::new(ArmWaker(Mutex::new(None))));
-        *waker.0.lock() = Some(place);
+    fn prepare(&mut self) -> bool {
+        let waker = self.waker.get_or_insert_with(|| Arc::new(ArmWaker(Mutex::new(Call::Awaited))));
+        *waker.0.lock() = Call::Awaited;
         let waker = Waker::from(Arc::clone(waker));
-        !self.poll(&waker)
+        self.poll(&waker)
+    }
+
+    fn enlist(&mut self, place: Place) -> bool {
+        let waker = self.waker.as_ref().expect("it was prepared");
+        let mut call = waker.0.lock();
+        let awaited = matches!(*call, Call::Awaited);
+        if awaited {
+            *call = Call::Enlisted(place);
+        }
+        awaited
     }
 
     fn leave(&mut self) {
         if let Some(waker) = &self.waker {
-            *waker.0.lock() = None;
+            *waker.0.lock() = Call::Awaited;
         }
     }
 

@@ -31,24 +31,34 @@ fn order(len: usize, biased: bool) -> Order {
 
 /// Waits until an arm is chosen, or until `deadline`. With `watch` the arms are enlisted to look
 /// only, and the chosen one has done nothing.
+///
+/// # Panics
+///
+/// If there are too many arms to be numbered, or an arm does.
 fn choose(
     arms: &mut [&mut dyn Operation],
     biased: bool,
     deadline: Option<Instant>,
     watch: bool,
 ) -> Option<usize> {
+    assert!(arms.len() <= 1 << 16, "a select has at most 65536 arms");
     let mut restarts = 0;
     loop {
         if !watch && let Some(at) = choose_now(arms, biased) {
             return Some(at);
         }
+        if let Some(at) = arms.iter_mut().position(|arm| arm.prepare()) {
+            return Some(at);
+        }
+        // From here to the park no code of the user's runs: a wait that has begun must be ended, and
+        // a party has one at a time.
         let on = arms.first().map_or(0, |arm| std::ptr::from_ref(*arm).addr());
         let wait = Wait::begin_for(WaitReason::Select, on);
         let (slot, generation) = (wait.slot(), wait.generation());
         let mut enlisted = Enlisted(&mut *arms);
         let mut ready = None;
         for at in order(enlisted.0.len(), biased || !watch) {
-            let arm = u16::try_from(at).expect("a select has at most 65536 arms");
+            let arm = u16::try_from(at).expect("there are not more, see above");
             if !enlisted.0[at].enlist(Place { slot, generation, arm, watch }) {
                 ready = Some(at);
                 break;

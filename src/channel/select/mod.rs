@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   1  try every arm, in random order (or in theirs): one that can go on is chosen
+//!      poll every future with its waker: one that is ready is chosen
 //!   2  begin one wait, and enlist every arm with it
 //!   3  sleep; whoever wins the wait word has chosen the arm, and has done its operation
 //!   4  every other arm leaves
