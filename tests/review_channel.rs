@@ -256,6 +256,22 @@ fn who_looks_hears_of_a_select_that_comes() {
 }
 
 #[test]
+fn a_forgotten_future_does_not_keep_its_seat() {
+    let _dog = watchdog("a_forgotten_future_does_not_keep_its_seat");
+    let (mut tx, mut rx) = channel::spsc(1);
+    let mut receiving = rx.recv_async();
+    assert!(poll(Pin::new(&mut receiving), Waker::noop()).is_pending());
+    std::mem::forget(receiving);
+    assert_eq!(rx.recv_timeout(SOON), Err(RecvTimeoutError::Timeout));
+    tx.send(1).unwrap();
+    let mut sending = tx.send_async(2);
+    assert!(poll(Pin::new(&mut sending), Waker::noop()).is_pending());
+    std::mem::forget(sending);
+    assert!(tx.send_timeout(3, SOON).is_err());
+    assert_eq!(rx.recv(), Ok(1));
+}
+
+#[test]
 fn a_waker_that_panics_keeps_nobody_asleep() {
     let _dog = watchdog("a_waker_that_panics_keeps_nobody_asleep");
     let refuses = Waker::from(Arc::new(Refuses));

@@ -212,9 +212,14 @@ impl<W, P: Platform> Flow<W, P> {
     /// can go on, and either rises or sleeps.
     pub(super) fn sit(&self, side: Side, waiter: W) {
         let seat = &self.quiet.0.seats[side as usize];
-        // (T) from the Release of `call`.
-        while seat.state.load(Ordering::Acquire) != FREE {
-            P::pause();
+        loop {
+            // (T) from the Release of `call`.
+            match seat.state.load(Ordering::Acquire) {
+                FREE => break,
+                // Left there by a future that was forgotten.
+                WAITING => drop(self.rise(side)),
+                _ => P::pause(),
+            }
         }
         // SAFETY: a free seat's cell belongs to its own side, which calls.
         let before = seat.waiter.with_mut(|cell| unsafe { (*cell).replace(waiter) });

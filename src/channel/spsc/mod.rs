@@ -61,6 +61,14 @@ pub use sender::Sender;
 /// let (tx, rx) = kcoro::channel::spsc::<u8>(1);
 /// shared(tx);
 /// ```
+///
+/// Nor can values be looked at from two threads at once that are not fit for it:
+///
+/// ```compile_fail,E0277
+/// fn shared<T: Sync>(_: T) {}
+/// let (tx, mut rx) = kcoro::channel::spsc::<std::cell::Cell<u8>>(1);
+/// shared(rx.read_chunk(1).unwrap());
+/// ```
 #[cfg(not(loom))]
 #[must_use]
 pub fn spsc<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
