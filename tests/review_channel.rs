@@ -398,3 +398,36 @@ fn a_waker_may_end_a_coroutine_that_is_woken_with_it() {
     tx.close();
     assert!(TASK.take().is_none());
 }
+
+#[test]
+fn room_in_an_arena_is_told_to_everybody() {
+    let arena = Arena::builder().limit(64).build();
+    let payload = arena.copy(b"all there is").unwrap();
+    let told = Arc::new(AtomicUsize::new(0));
+    assert!(arena.on_room(1, || panic!("as it was told to")));
+    let counted = Arc::clone(&told);
+    assert!(arena.on_room(1, move || {
+        counted.fetch_add(1, Ordering::SeqCst);
+    }));
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(payload))).is_err());
+    assert_eq!(told.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_close_ends_the_wait_for_room_in_the_arena() {
+    let _dog = watchdog("a_close_ends_the_wait_for_room_in_the_arena");
+    let arena = Arena::builder().limit(64).build();
+    let _payload = arena.copy(b"all there is").unwrap();
+    for way in 0..3 {
+        let (tx, rx) = channel::bytes_in(&arena, 4, 64);
+        let (sender, other) = (tx.clone(), tx);
+        let sent = thread::spawn(move || sender.send(b"no room"));
+        thread::sleep(SOON);
+        match way {
+            0 => assert!(rx.close()),
+            1 => assert!(other.close()),
+            _ => drop(rx),
+        }
+        assert_eq!(sent.join().unwrap(), Err(SendBytesError::Closed));
+    }
+}

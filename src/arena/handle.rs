@@ -256,7 +256,18 @@ impl Arena {
     /// payload, with no lock held.
     pub fn on_room(&self, length: usize, wake: impl FnOnce() + Send + 'static) -> bool {
         let bytes = charge_of(length).unwrap_or(usize::MAX);
-        self.shared().wait_for_room(bytes, Box::new(wake)).is_ok()
+        self.shared().wait_for_room(bytes, Box::new(wake)).is_some()
+    }
+
+    /// As [`on_room`](Arena::on_room) until the result is dropped; `None` for `false`.
+    pub(crate) fn wait_for_room(
+        &self,
+        length: usize,
+        wake: impl FnOnce() + Send + 'static,
+    ) -> Option<RoomWait<'_>> {
+        let bytes = charge_of(length).unwrap_or(usize::MAX);
+        let key = self.shared().wait_for_room(bytes, Box::new(wake))?;
+        Some(RoomWait { arena: self, key })
     }
 
     /// Gives the pages of unused blocks back to the system and returns how many bytes that were.
@@ -277,6 +288,19 @@ impl Arena {
     fn shared(&self) -> &Store {
         // SAFETY: this handle holds the store.
         unsafe { self.store.as_ref() }
+    }
+}
+
+/// A wait for room; dropped, it is taken back.
+#[derive(Debug)]
+pub(crate) struct RoomWait<'a> {
+    arena: &'a Arena,
+    key: u64,
+}
+
+impl Drop for RoomWait<'_> {
+    fn drop(&mut self) {
+        drop(self.arena.shared().forget_waiter(self.key));
     }
 }
 
@@ -351,7 +375,7 @@ unsafe fn allocate_mapping(store: NonNull<Store>, length: usize) -> Result<Paylo
             counts.mapped.fetch_add(1, Ordering::Relaxed);
             counts.mapped_bytes.fetch_add(charge as u64, Ordering::Relaxed);
         }
-        Err(_) if !spilled => shared.discharge(charge).into_iter().for_each(|wake| wake()),
+        Err(_) if !spilled => shared.discharge(charge).call(),
         Err(_) => {}
     }
     made

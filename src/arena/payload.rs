@@ -18,9 +18,10 @@ use super::class::{self, CLASS};
 use super::magazine;
 use super::refcount::{Released, Retained};
 use super::slab::{Block, Body, Kind, PAGE};
-use super::store::{Store, Waiter};
+use super::store::{Called, Store};
 use crate::error::ArenaError;
 use crate::prim::Ordering;
+use crate::util::Panics;
 use std::fmt;
 use std::ops::{Bound, Deref, DerefMut, RangeBounds};
 use std::ptr::NonNull;
@@ -131,11 +132,7 @@ pub(super) unsafe fn sized(
     shared.charge(size)?;
     // SAFETY: held and charged. A block's memory is mapped, of the class's size and initialised: zeros
     // of the kernel, or what an earlier payload left.
-    unsafe { begin(store, class, length, |_| ()) }.inspect_err(|_| call(shared.discharge(size)))
-}
-
-fn call(waiters: Vec<Waiter>) {
-    waiters.into_iter().for_each(|wake| wake());
+    unsafe { begin(store, class, length, |_| ()) }.inspect_err(|_| shared.discharge(size).call())
 }
 
 impl Payload {
@@ -322,10 +319,12 @@ unsafe fn recycle_accounted(block: Block) {
     unsafe { give_or_forget(block, store, class, length) };
     // SAFETY: it came out of a box in `Arena`, and the body that named it has let go of it.
     let owner = owner.map(|owner| unsafe { Box::from_raw(owner.as_ptr()) });
-    if !waiters.is_empty() {
-        call(waiters);
+    if owner.is_some() || !waiters.is_empty() {
+        let mut panics = Panics::new();
+        waiters.call_all(&mut panics);
+        panics.catch(|| drop(owner));
+        panics.resume();
     }
-    drop(owner);
 }
 
 /// Ends a block's life and gives it to the thread's magazine, or to nobody if that was its last one.
@@ -351,7 +350,7 @@ unsafe fn give_or_forget(block: Block, store: NonNull<Store>, class: usize, leng
 
 /// Takes a payload that is not in a block of its class out of the figures and the budget.
 #[cold]
-fn uncount(shared: &Store, body: &mut Body) -> Vec<Waiter> {
+fn uncount(shared: &Store, body: &mut Body) -> Called {
     let counts = &shared.counts;
     let bytes = body.pages as usize * PAGE;
     let kind = std::mem::replace(&mut body.kind, Kind::Sized);
@@ -367,7 +366,7 @@ fn uncount(shared: &Store, body: &mut Body) -> Vec<Waiter> {
         }
         Kind::Alias | Kind::Sized => {}
     }
-    Vec::new()
+    Called::nobody()
 }
 
 impl Deref for Payload {

@@ -24,12 +24,50 @@ use super::slab::{Block, Slab};
 use super::stats::{ArenaStats, ClassStats};
 use crate::error::ArenaError;
 use crate::prim::{AtomicBool, AtomicU64, Mutex, Ordering};
+use crate::util::Panics;
 use std::path::PathBuf;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
 /// Told once when memory was given back.
 pub(super) type Waiter = Box<dyn FnOnce() + Send>;
+
+/// Those who wait for room, each with a number by which it can be taken back.
+#[derive(Default)]
+struct Waiters {
+    next: u64,
+    list: Vec<(u64, Waiter)>,
+}
+
+/// Those who waited for room and must be told, with no lock held.
+#[must_use = "they wait until they are called"]
+pub(super) struct Called(Vec<(u64, Waiter)>);
+
+impl Called {
+    pub(super) fn nobody() -> Called {
+        Called(Vec::new())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Tells each one, even if another panics.
+    pub(super) fn call_all(self, panics: &mut Panics) {
+        self.0.into_iter().for_each(|(_, wake)| panics.catch(wake));
+    }
+
+    /// As [`call_all`](Called::call_all).
+    ///
+    /// # Panics
+    ///
+    /// If one of them did.
+    pub(super) fn call(self) {
+        let mut panics = Panics::new();
+        self.call_all(&mut panics);
+        panics.resume();
+    }
+}
 
 /// What the builder fixed.
 #[derive(Clone, Debug)]
@@ -47,7 +85,7 @@ pub(super) struct Store {
     pub(super) budget: Option<Budget>,
     pub(super) config: Config,
     slabs: [Slab; CLASSES],
-    waiters: Mutex<Vec<Waiter>>,
+    waiters: Mutex<Waiters>,
     pub(super) counts: Counts,
     threads: Mutex<Threads>,
 }
@@ -82,7 +120,7 @@ impl Store {
             budget: config.limit.map(|limit| Budget::new(limit as u64)),
             config,
             slabs: std::array::from_fn(|_| Slab::new()),
-            waiters: Mutex::new(Vec::new()),
+            waiters: Mutex::new(Waiters::default()),
             counts: Counts::default(),
             threads: Mutex::new(Threads::default()),
         };
@@ -108,7 +146,7 @@ impl Store {
         }
         this.closed.store(true, Ordering::Relaxed);
         // Nobody can allocate any more. Dropped here, no callback is dropped under a borrowed stock.
-        let waiters = std::mem::take(&mut *this.waiters.lock());
+        let waiters = std::mem::take(&mut this.waiters.lock().list);
         drop(waiters);
         super::magazine::release_closed();
         // SAFETY: the last handle's hold, given up once.
@@ -205,30 +243,41 @@ impl Store {
 
     /// Puts `bytes` back into the budget. Whoever waits for them is returned and must be called.
     #[inline]
-    #[must_use]
-    pub(super) fn discharge(&self, bytes: usize) -> Vec<Waiter> {
+    pub(super) fn discharge(&self, bytes: usize) -> Called {
         match &self.budget {
             Some(budget) if budget.give_back(bytes as u64) => self.take_waiters(budget),
-            _ => Vec::new(),
+            _ => Called::nobody(),
         }
     }
 
     #[cold]
-    fn take_waiters(&self, budget: &Budget) -> Vec<Waiter> {
+    fn take_waiters(&self, budget: &Budget) -> Called {
         let mut waiters = self.waiters.lock();
         budget.nobody_waits();
-        std::mem::take(&mut *waiters)
+        Called(std::mem::take(&mut waiters.list))
     }
 
-    /// Keeps `waiter` until memory is given back, unless `bytes` are to be had now.
-    pub(super) fn wait_for_room(&self, bytes: usize, waiter: Waiter) -> Result<(), Waiter> {
-        let Some(budget) = &self.budget else { return Err(waiter) };
+    /// Keeps `waiter` until memory is given back and returns its number; `None`, and `waiter` is
+    /// dropped, if `bytes` are to be had now.
+    pub(super) fn wait_for_room(&self, bytes: usize, waiter: Waiter) -> Option<u64> {
+        // The lock is dropped before the waiter, which is code of the user's.
+        let waiter = waiter;
+        let budget = self.budget.as_ref()?;
         let mut waiters = self.waiters.lock();
         if !budget.wait_unless_room(bytes as u64) {
-            return Err(waiter);
+            return None;
         }
-        waiters.push(waiter);
-        Ok(())
+        let key = waiters.next;
+        waiters.next += 1;
+        waiters.list.push((key, waiter));
+        Some(key)
+    }
+
+    /// Takes a waiter back that has not been told.
+    pub(super) fn forget_waiter(&self, key: u64) -> Option<Waiter> {
+        let mut waiters = self.waiters.lock();
+        let place = waiters.list.iter().position(|(other, _)| *other == key)?;
+        Some(waiters.list.remove(place).1)
     }
 
     pub(super) fn add_thread(&self, figures: Arc<Figures>) {

@@ -94,6 +94,20 @@ fn on_room_wakes_once_and_only_if_full() {
     assert!(!Arena::new().on_room(64, waiter(3)), "no limit, nothing to wait for");
 }
 
+#[test]
+fn a_wait_for_room_that_is_given_up_leaves_nothing() {
+    let arena = Arena::builder().limit(64).build();
+    let _held = arena.copy(b"all there is").unwrap();
+    let kept = Arc::new(());
+    for _ in 0..3 {
+        let share = Arc::clone(&kept);
+        let wait = arena.wait_for_room(1, move || drop(share));
+        assert!(wait.is_some());
+        drop(wait);
+        assert_eq!(Arc::strong_count(&kept), 1);
+    }
+}
+
 /// Threads that wait for room with `on_room` alone: none is forgotten.
 #[test]
 fn waiters_for_room_all_get_it() {

@@ -2,17 +2,19 @@
 //!
 //! The sender's bytes are copied once, the receiver's once; what travels is the payload. A receiver
 //! that wants no copy takes the payload. If the arena has a limit and is full, a send waits until
-//! somebody drops a payload.
+//! somebody drops a payload, or the channel is closed.
 
 #![forbid(unsafe_code)]
 
+use super::super::parties::Parties;
 use super::{Capacity, Traffic, ZrefReceiver, ZrefSender, zref};
 use crate::arena::{Arena, Payload};
 use crate::coroutine::WaitReason;
 use crate::error::{
     ArenaError, RecvError, SendBytesError, SendTimeoutError, TryRecvError, TrySendError,
 };
-use crate::token::{Outcome, Wait};
+use crate::prim::{Arc, Mutex};
+use crate::token::{Outcome, SlotRef, Wait};
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -42,7 +44,40 @@ pub fn bytes_in(
     max_len: usize,
 ) -> (BytesSender, BytesReceiver) {
     let (tx, rx) = zref(capacity);
-    (BytesSender { tx, arena: arena.clone(), max_len }, BytesReceiver { rx })
+    let roomless = Roomless::default();
+    let sender = BytesSender { tx, arena: arena.clone(), max_len, roomless: roomless.clone() };
+    (sender, BytesReceiver { rx, roomless })
+}
+
+/// The senders that wait for room in the arena. The close of the channel ends that wait as well: each
+/// handle has a share, declared last, and calls them when it goes.
+#[derive(Clone, Default)]
+struct Roomless(Arc<Mutex<Parties>>);
+
+impl Roomless {
+    /// Has them all look again.
+    fn call(&self) {
+        let called = self.0.lock().take();
+        called.wake();
+    }
+}
+
+impl Drop for Roomless {
+    fn drop(&mut self) {
+        self.call();
+    }
+}
+
+/// A sender among the [`Roomless`], until dropped.
+struct Listed<'a> {
+    roomless: &'a Roomless,
+    slot: SlotRef,
+}
+
+impl Drop for Listed<'_> {
+    fn drop(&mut self) {
+        self.roomless.0.lock().remove(self.slot);
+    }
 }
 
 /// Sends bytes. Clones send into the same channel; when the last is dropped, it closes.
@@ -51,6 +86,7 @@ pub struct BytesSender {
     tx: ZrefSender,
     arena: Arena,
     max_len: usize,
+    roomless: Roomless,
 }
 
 impl BytesSender {
@@ -120,13 +156,18 @@ impl BytesSender {
     fn wait_for_room(&self, len: usize, deadline: Option<Instant>) -> Result<(), SendBytesError> {
         let wait = Wait::begin_for(WaitReason::Send, std::ptr::from_ref(&self.arena).addr());
         let (slot, generation) = (wait.slot(), wait.generation());
-        let full = self.arena.on_room(len, move || {
+        self.roomless.0.lock().add(slot, generation);
+        let _listed = Listed { roomless: &self.roomless, slot };
+        let room = self.arena.wait_for_room(len, move || {
             if let Some(claim) = slot.claim(generation, Outcome::Ready(0)) {
                 claim.wake();
             }
         });
-        if !full {
-            wait.retract().expect("nobody else had this wait");
+        // Who closes from now on finds it listed.
+        if room.is_none() || self.is_closed() {
+            if let Err(claimed) = wait.retract() {
+                claimed.park();
+            }
             return Ok(());
         }
         let outcome = match deadline {
@@ -151,7 +192,9 @@ impl BytesSender {
     /// Closes the channel: sends fail from now on, receivers drain what is left. True the first
     /// time.
     pub fn close(&self) -> bool {
-        self.tx.close()
+        let first = self.tx.close();
+        self.roomless.call();
+        first
     }
 
     /// Whether the channel is closed.
@@ -183,6 +226,7 @@ impl fmt::Debug for BytesSender {
 #[derive(Clone)]
 pub struct BytesReceiver {
     rx: ZrefReceiver,
+    roomless: Roomless,
 }
 
 impl BytesReceiver {
@@ -225,7 +269,9 @@ impl BytesReceiver {
     /// Closes the channel: sends fail from now on; what is left can still be received. True the
     /// first time.
     pub fn close(&self) -> bool {
-        self.rx.close()
+        let first = self.rx.close();
+        self.roomless.call();
+        first
     }
 
     /// Whether the channel is closed; something may be left in it.
