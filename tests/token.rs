@@ -10,6 +10,8 @@ use kcoro::error::{CancelReason, Stale, WaitError};
 use kcoro::token::{self, Kernel, Payload, Ticket};
 use scale::scaled;
 use std::cell::RefCell;
+use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::channel;
@@ -375,4 +377,28 @@ fn eight_threads_race_for_everything() {
     assert!(stats.high_water > 0 && stats.slots > 0);
     assert!(token::withdraw(open).is_none());
     assert!(stats.published > 0 && stats.completed > 0);
+}
+
+#[test]
+fn a_waker_that_panics_does_not_end_the_kernel() {
+    struct Refuses;
+    impl std::task::Wake for Refuses {
+        fn wake(self: Arc<Self>) {
+            panic!("as it was told to");
+        }
+    }
+    let _kernel = Kernel::start().unwrap();
+    let (ticket, mut future) = token::publish_future();
+    let waker = std::task::Waker::from(Arc::new(Refuses));
+    let poll = Pin::new(&mut future).poll(&mut std::task::Context::from_waker(&waker));
+    assert!(poll.is_pending());
+    // As from a signal handler: the kernel's thread wakes the owner.
+    ticket.complete_from_signal(Payload::bytes(b"first")).unwrap();
+    let ticket = token::publish();
+    let completer = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(20));
+        ticket.complete_from_signal(Payload::bytes(b"second")).unwrap();
+    });
+    assert_eq!(token::wait_timeout(ticket, Duration::from_secs(60)).unwrap().len(), 6);
+    completer.join().unwrap();
 }

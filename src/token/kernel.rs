@@ -291,6 +291,12 @@ pub(super) fn end_at(slot: SlotRef, generation: u32, at: Instant) -> KernelGuard
     guard
 }
 
+/// Runs what may be code of the user's, a waker or a chore. If it panics, the panic hook has told of
+/// it, and the thread goes on with the others.
+fn survive(code: impl FnOnce()) {
+    let _ = catch_unwind(AssertUnwindSafe(code));
+}
+
 impl Inner {
     fn ring(&self) {
         self.parker.notify(&SystemFutex);
@@ -318,7 +324,7 @@ impl Inner {
     fn drain(&self) {
         self.inbox.drain(&SlotLinks, |index| {
             self.served.fetch_add(1, Ordering::Relaxed);
-            serve(table::get(index).expect("a queued slot lies in the table"));
+            survive(|| serve(table::get(index).expect("a queued slot lies in the table")));
         });
     }
 
@@ -333,7 +339,7 @@ impl Inner {
             let due = deadlines.heap.pop()?;
             drop(deadlines);
             if let Some(claim) = due.slot.claim(due.generation, Outcome::TimedOut) {
-                claim.wake();
+                survive(|| claim.wake());
             }
         }
     }
@@ -357,7 +363,7 @@ impl Inner {
             due
         };
         for chore in due {
-            let _ = catch_unwind(AssertUnwindSafe(|| chore()));
+            survive(|| chore());
         }
         self.chores.lock().iter().map(|entry| entry.next).min()
     }
