@@ -70,9 +70,13 @@ pub(crate) fn reserve(file: &File, length: usize) -> Result<(), Errno> {
     if length == 0 {
         return Ok(());
     }
-    // SAFETY: the descriptor is open; no memory is involved.
-    match unsafe { libc::posix_fallocate(file.as_raw_fd(), 0, length) } {
-        0 => Ok(()),
-        error => Err(Errno(error)),
+    loop {
+        // SAFETY: the descriptor is open; no memory is involved.
+        match unsafe { libc::posix_fallocate(file.as_raw_fd(), 0, length) } {
+            0 => return Ok(()),
+            // A signal came; some file systems give up then.
+            libc::EINTR => {}
+            error => return Err(Errno(error)),
+        }
     }
 }
