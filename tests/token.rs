@@ -402,3 +402,31 @@ fn a_waker_that_panics_does_not_end_the_kernel() {
     assert_eq!(token::wait_timeout(ticket, Duration::from_secs(60)).unwrap().len(), 6);
     completer.join().unwrap();
 }
+
+#[test]
+fn what_the_kernel_s_thread_drops_at_its_end_may_start_the_kernel() {
+    struct Starts(std::sync::mpsc::Sender<()>);
+    impl Drop for Starts {
+        fn drop(&mut self) {
+            drop(Kernel::start().unwrap());
+            self.0.send(()).unwrap();
+        }
+    }
+    thread_local! {
+        static AT_THE_END: RefCell<Option<Starts>> = const { RefCell::new(None) };
+    }
+    let _watchdog = watchdog("what_the_kernel_s_thread_drops_at_its_end_may_start_the_kernel");
+    let (ended, end) = channel();
+    let (called, call) = channel();
+    // The token that holds the kernel up goes on the kernel's own thread.
+    let token = kcoro::cancel::CancelToken::with_timeout(Duration::from_millis(20));
+    let _ = token.on_cancel(move |_| {
+        AT_THE_END.set(Some(Starts(ended)));
+        called.send(()).unwrap();
+        thread::sleep(Duration::from_millis(50));
+    });
+    call.recv().unwrap();
+    drop(token);
+    end.recv().unwrap();
+    drop(Kernel::start().unwrap());
+}

@@ -17,7 +17,8 @@
 //! 1. The state and the number of guards change under one lock. `start` returns only in RUNNING.
 //! 2. The thread ends only if it finds no guard under that lock and can close the inbox, so nothing
 //!    it accepted is left undone. A guard that comes before then keeps it running.
-//! 3. The drop of the last guard waits for the thread's end, except on the thread itself.
+//! 3. The drop of the last guard waits for the thread's end, except on the thread itself. Nobody
+//!    waits for it under the lock.
 //!
 //! # Who calls this, and what it may call
 //!
@@ -116,9 +117,15 @@ impl Kernel {
                 State::Running => return Ok(KernelGuard(())),
                 State::Starting => kernel.changed.wait(&mut life),
                 State::Stopped => {
-                    if let Some((_, ended)) = life.thread.take() {
-                        // It has left the lock for the last time; this only waits for its exit.
-                        let _ = ended.join();
+                    if let Some((id, ended)) = life.thread.take() {
+                        // Its exit is waited for, but not under the lock: what it drops then may
+                        // start the kernel. This may be it.
+                        if id != std::thread::current().id() {
+                            drop(life);
+                            let _ = ended.join();
+                            life = kernel.life.lock();
+                        }
+                        continue;
                     }
                     let handle = std::thread::Builder::new()
                         .name("kcoro-kernel".to_owned())
