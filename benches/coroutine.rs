@@ -17,6 +17,9 @@ struct Pair {
     _stack: RawStack,
 }
 
+/// # Safety
+///
+/// - `pair` is the address of the [`Pair`] whose `other` this context is.
 unsafe extern "C" fn echo_token(pair: usize, mut value: usize, _: usize) -> Leave {
     // SAFETY: the pair outlives the context, and each side switches to the other in turn.
     unsafe {
@@ -27,6 +30,9 @@ unsafe extern "C" fn echo_token(pair: usize, mut value: usize, _: usize) -> Leav
     }
 }
 
+/// # Safety
+///
+/// - As [`echo_token`].
 unsafe extern "C" fn echo_called(pair: usize, mut value: usize, _: usize) -> Leave {
     // SAFETY: as above.
     unsafe {

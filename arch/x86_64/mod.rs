@@ -266,16 +266,25 @@ pub unsafe fn suspend(link: *mut StackPointer, value: usize) -> usize {
     value_back
 }
 
+/// # Safety
+///
+/// - It is continued, not called: by the first switch to a frame that `call_init` has laid.
 #[unsafe(naked)]
 unsafe extern "C" fn call_entry() {
     naked_asm!(include_str!("call_entry.s"))
 }
 
+/// # Safety
+///
+/// - As `call_entry`, for `token_init`.
 #[unsafe(naked)]
 unsafe extern "C" fn token_entry() {
     naked_asm!(include_str!("token_entry.s"))
 }
 
+/// # Safety
+///
+/// - As `call_entry`, for `init_linked`.
 #[unsafe(naked)]
 unsafe extern "C" fn linked_entry() {
     naked_asm!(include_str!("linked_entry.s"))

@@ -119,6 +119,9 @@ impl Ring {
 
 macro_rules! body {
     ($name:ident, $switch:ident) => {
+        /// # Safety
+        ///
+        /// - `place` is the address of the [`Place`] of this context in a ring.
         unsafe extern "C" fn $name<const AHEAD: bool>(place: usize, _: usize, _: usize) -> Leave {
             // SAFETY: the place and what it points to live as long as the ring, whose contexts run
             // only inside `run`; every switch goes to a suspended context.

@@ -30,6 +30,10 @@ type Switch = unsafe extern "C" fn(*mut StackPointer, StackPointer, usize, usize
 type Init = unsafe fn(usize, Root, usize) -> StackPointer;
 
 /// The token form behind a call: the compiler owes the caller what the assembly declares lost.
+///
+/// # Safety
+///
+/// - As `token_switch`.
 #[inline(never)]
 unsafe extern "C" fn token_called(
     from: *mut StackPointer,
@@ -42,6 +46,10 @@ unsafe extern "C" fn token_called(
 }
 
 /// As above, for the generator's two halves.
+///
+/// # Safety
+///
+/// - As `resume`, with `*sp`, which is valid for reads and writes.
 #[inline(never)]
 unsafe extern "C" fn resume_called(sp: *mut StackPointer, link: *mut usize, value: usize) -> usize {
     // SAFETY: passed on to the caller.
@@ -52,6 +60,9 @@ unsafe extern "C" fn resume_called(sp: *mut StackPointer, link: *mut usize, valu
     }
 }
 
+/// # Safety
+///
+/// - As `suspend`.
 #[inline(never)]
 unsafe extern "C" fn suspend_called(link: *mut usize, value: usize) -> usize {
     // SAFETY: passed on to the caller.
@@ -99,6 +110,9 @@ struct Pair {
     lost: Cell<u32>,
 }
 
+/// # Safety
+///
+/// - `argument` is the address of a [`Pair`] whose `inside` this context is.
 unsafe extern "C" fn inside(argument: usize, value: usize, _hook: usize) -> Leave {
     // SAFETY: the argument is the address of the pair, which outlives the context; each side
     // continues the other in turn.
@@ -137,6 +151,9 @@ fn called_switch_keeps_every_register() {
 
 #[test]
 fn token_switch_keeps_every_register() {
+    /// # Safety
+    ///
+    /// - As `token_init`.
     unsafe fn init(top: usize, root: Root, argument: usize) -> StackPointer {
         // SAFETY: passed on to the caller.
         unsafe { token_init(top, root, argument) }
@@ -151,6 +168,9 @@ struct Below {
     lost: Cell<u32>,
 }
 
+/// # Safety
+///
+/// - `argument` is the address of the [`Below`] by which this context is resumed.
 unsafe extern "C" fn below(argument: usize, value: usize) -> usize {
     // SAFETY: the argument is the address of the shared block, which outlives the context.
     let below = unsafe { &*(argument as *const Below) };
@@ -191,6 +211,9 @@ struct Counted {
     at: Cell<usize>,
 }
 
+/// # Safety
+///
+/// - `hook` is the first field of a [`Counted`].
 unsafe fn count(hook: *mut Hook) {
     let here = 0u8;
     // SAFETY: the hook is the first field of a `Counted`.
@@ -201,6 +224,9 @@ unsafe fn count(hook: *mut Hook) {
     }
 }
 
+/// # Safety
+///
+/// - As [`inside`]; and `hook` is 0 or the address of a [`Hook`] to be run.
 unsafe extern "C" fn runs_hooks(argument: usize, value: usize, hook: usize) -> Leave {
     // SAFETY: as in `inside`; the hook came with the switch.
     unsafe {
@@ -236,6 +262,9 @@ fn hooks(init: Init, switch: Switch) {
 #[cfg_attr(kcoro_asan, ignore = "AddressSanitizer keeps locals on a stack of its own")]
 fn hooks_run_on_the_arriving_side() {
     hooks(call_init, call_switch);
+    /// # Safety
+    ///
+    /// - As `token_init`.
     unsafe fn init(top: usize, root: Root, argument: usize) -> StackPointer {
         // SAFETY: passed on to the caller.
         unsafe { token_init(top, root, argument) }

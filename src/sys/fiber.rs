@@ -179,6 +179,8 @@ mod asan {
     use core::ffi::c_void;
     use core::ptr;
 
+    // SAFETY: as the tool's `common_interface_defs.h`, `asan_interface.h` and `lsan_interface.h` declare
+    // them.
     unsafe extern "C" {
         fn __sanitizer_start_switch_fiber(save: *mut *mut c_void, bottom: *const u8, size: usize);
         fn __sanitizer_finish_switch_fiber(
@@ -304,6 +306,7 @@ mod tsan {
 
     use core::ffi::{c_uint, c_void};
 
+    // SAFETY: as the tool's runtime declares them.
     unsafe extern "C" {
         fn __tsan_get_current_fiber() -> *mut c_void;
         fn __tsan_create_fiber(flags: c_uint) -> *mut c_void;

@@ -13,7 +13,9 @@ struct Job {
     freed: AtomicUsize,
 }
 
+// SAFETY: what the model is to show: the completion hands the cells from side to side, and loom checks.
 unsafe impl Send for Job {}
+// SAFETY: as above.
 unsafe impl Sync for Job {}
 
 fn job() -> Arc<Job> {
@@ -27,10 +29,12 @@ fn job() -> Arc<Job> {
 }
 
 fn worker(job: &Job, order: Ordering) {
+    // SAFETY: the job is not complete, so the result is the worker's; loom checks.
     job.result.with_mut(|p| unsafe { *p = 7 });
     match job.completion.complete_with(order) {
         Completed::Left => {}
         Completed::Wake => {
+            // SAFETY: the waiter was registered and not withdrawn, so it is the worker's; loom checks.
             assert_eq!(job.waiter.with(|p| unsafe { *p }), 1);
             job.completion.release();
             job.woken.store(true, Ordering::Release);
@@ -40,11 +44,13 @@ fn worker(job: &Job, order: Ordering) {
 }
 
 fn free(job: &Job) {
+    // SAFETY: the caller came last, so the job is its own; loom checks.
     job.result.with_mut(|p| unsafe { *p = 0 });
     job.freed.fetch_add(1, Ordering::Relaxed);
 }
 
 fn take(job: &Job) {
+    // SAFETY: the job is complete, so the result is the joiner's; loom checks.
     assert_eq!(job.result.with(|p| unsafe { *p }), 7);
     free(job);
 }
@@ -54,6 +60,7 @@ fn joined(order: Ordering) {
         let job = job();
         let other = Arc::clone(&job);
         let thread = thread::spawn(move || worker(&other, order));
+        // SAFETY: not registered yet, so the waiter is the joiner's; loom checks.
         job.waiter.with_mut(|p| unsafe { *p = 1 });
         if job.completion.register() {
             while !job.woken.load(Ordering::Acquire) {
@@ -97,11 +104,13 @@ fn a_wait_that_times_out_is_withdrawn() {
         let job = job();
         let other = Arc::clone(&job);
         let thread = thread::spawn(move || worker(&other, Ordering::AcqRel));
+        // SAFETY: not registered yet, so the waiter is the joiner's; loom checks.
         job.waiter.with_mut(|p| unsafe { *p = 1 });
         if !job.completion.register() || job.completion.withdraw() {
             take(&job);
         } else {
             // The cell is ours again.
+            // SAFETY: the wait was withdrawn; loom checks.
             job.waiter.with_mut(|p| unsafe { *p = 2 });
             if job.completion.abandon() {
                 free(&job);

@@ -13,7 +13,8 @@ struct Node {
 #[derive(Clone, Copy)]
 struct NodeRef(&'static Node);
 
-// The value is written before the push and read after the take; loom checks that the box orders it.
+// SAFETY: the value is written before the push and read after the take; loom checks that the box orders
+// the two.
 unsafe impl Send for NodeRef {}
 
 impl Linked for NodeRef {
@@ -21,6 +22,7 @@ impl Linked for NodeRef {
         std::ptr::from_ref(self.0) as usize
     }
     fn at(address: usize) -> NodeRef {
+        // SAFETY: the address is that of a node, which lives until `free`.
         NodeRef(unsafe { &*(address as *const Node) })
     }
     fn link(&self) -> &AtomicUsize {
@@ -34,6 +36,7 @@ fn node() -> NodeRef {
 }
 
 fn free(node: NodeRef) {
+    // SAFETY: leaked by `node`, and freed once, when no thread has it any more.
     drop(unsafe { Box::from_raw(node.address() as *mut Node) });
 }
 
@@ -48,6 +51,7 @@ fn two_pushers(publish: Ordering) {
             let [a, b, _] = nodes;
             thread::spawn(move || {
                 for (n, v) in [(a, 1), (b, 2)] {
+                    // SAFETY: not pushed yet, so nobody else reads it; loom checks.
                     n.0.value.with_mut(|p| unsafe { *p = v });
                     inbox.push_with(n, publish);
                 }
@@ -57,6 +61,7 @@ fn two_pushers(publish: Ordering) {
             let inbox = Arc::clone(&inbox);
             let c = nodes[2];
             thread::spawn(move || {
+                // SAFETY: as above.
                 c.0.value.with_mut(|p| unsafe { *p = 3 });
                 inbox.push_with(c, publish);
             })
@@ -64,6 +69,7 @@ fn two_pushers(publish: Ordering) {
         let mut seen = Vec::new();
         while seen.len() < 3 {
             let before = seen.len();
+            // SAFETY: taken, so nobody writes it any more; loom checks.
             inbox.take(|n: NodeRef| seen.push(n.0.value.with(|p| unsafe { *p })));
             if seen.len() == before {
                 thread::yield_now();

@@ -44,6 +44,9 @@ impl Form {
     }
 }
 
+/// # Safety
+///
+/// - `argument` is the address of the [`Pair`] whose `other` this context is.
 unsafe extern "C" fn other(argument: usize, value: usize, _hook: usize) -> Leave {
     // SAFETY: `main` keeps the pair until this context has left, and each side switches only to
     // the other while that is suspended.
