@@ -45,7 +45,7 @@ fn late_subscribers_and_clones() {
     let mut later = tx.subscribe();
     tx.send(4).unwrap();
     tx.close();
-    assert_eq!(tx.send(5), Err(SendError(5)));
+    assert_eq!(tx.send(5), Err(SendError::Closed(5)));
     assert_eq!((later.recv(), later.recv()), (Ok(4), Err(BroadcastError::Closed)));
 }
 

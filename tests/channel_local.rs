@@ -166,7 +166,7 @@ fn close_wakes_receivers() {
         }
         assert!(tx.close() && !tx.close());
         drive(&tasks);
-        assert_eq!(tx.send(1), Err(SendError(1)));
+        assert_eq!(tx.send(1), Err(SendError::Closed(1)));
     }
 }
 
@@ -177,7 +177,7 @@ fn close_gives_waiting_senders_their_values() {
     let tasks: Vec<_> = (1..5)
         .map(|n| {
             let tx = tx.clone();
-            Task::new(move || assert_eq!(tx.send(n), Err(SendError(n))))
+            Task::new(move || assert_eq!(tx.send(n), Err(SendError::Closed(n))))
         })
         .collect();
     start(&tasks);
@@ -269,7 +269,7 @@ fn drop_of_each_side() {
     assert_eq!(census.dropped(), 0);
     drop(rx);
     assert_eq!(census.dropped(), 5);
-    assert_eq!(tx.send(census.value(5)).unwrap_err().0.number, 5);
+    assert_eq!(tx.send(census.value(5)).unwrap_err().into_inner().number, 5);
     let (tx, rx) = local::unbounded();
     (0..5).for_each(|n| tx.try_send(census.value(n)).unwrap());
     drop(tx);

@@ -165,7 +165,7 @@ fn payloads_are_retained_and_released_evenly() {
             let result = if random.next().is_multiple_of(4) {
                 tx.send_timeout(payload, Duration::from_micros(random.next() % 30))
             } else {
-                tx.send(payload).map_err(|e| SendTimeoutError::Closed(e.0))
+                tx.send(payload).map_err(SendTimeoutError::from)
             };
             sent += u64::from(result.is_ok()) * 8;
         }

@@ -188,7 +188,7 @@ fn close_wakes_receivers() {
             });
             thread::sleep(Duration::from_millis(20));
             assert!(tx.close() && !tx.close());
-            assert_eq!(tx.send(1), Err(SendError(1)));
+            assert_eq!(tx.send(1), Err(SendError::Closed(1)));
         });
         let (tx, mut rx) = spsc::<u8>(2);
         let task = Task::new(move || assert_eq!(rx.recv(), Err(RecvError)));
@@ -205,9 +205,9 @@ fn close_gives_the_waiting_sender_its_value() {
         let (mut tx, mut rx) = spsc(1);
         tx.send(1).unwrap();
         let task = Task::new(move || {
-            assert_eq!(tx.send(2), Err(SendError(2)));
+            assert_eq!(tx.send(2), Err(SendError::Closed(2)));
             assert_eq!(tx.try_send(3), Err(TrySendError::Closed(3)));
-            assert!(matches!(tx.write_chunk(1), Err(SendError(()))));
+            assert!(matches!(tx.write_chunk(1), Err(SendError::Closed(()))));
         });
         task.resume().unwrap();
         assert!(task.is_parked());
@@ -255,7 +255,7 @@ fn unwound_while_waiting() {
         let task = Task::new(move || rx.recv().map(|_: u8| ()).unwrap());
         task.resume().unwrap();
         drop(task);
-        assert_eq!(tx.send(1), Err(SendError(1)));
+        assert_eq!(tx.send(1), Err(SendError::Closed(1)));
         let (mut tx, mut rx) = spsc(1);
         tx.send(1).unwrap();
         let task = Task::new(move || tx.send(2).unwrap());
@@ -274,9 +274,9 @@ fn drop_of_each_side() {
     (0..5).for_each(|n| tx.send(census.value(n)).unwrap());
     drop(rx);
     assert_eq!(census.dropped(), 5);
-    let error = tx.send(census.value(5)).unwrap_err();
-    assert_eq!(error.0.number, 5);
-    drop((tx, error));
+    let back = tx.send(census.value(5)).unwrap_err().into_inner();
+    assert_eq!(back.number, 5);
+    drop((tx, back));
     assert_eq!(census.alive(), 0);
     let (mut tx, mut rx) = spsc(8);
     (0..5).for_each(|n| tx.send(census.value(n)).unwrap());

@@ -65,7 +65,7 @@ fn send_if_modified() {
         assert_eq!(*rx.borrow(), 4 * count);
         tx.close();
         assert!(!tx.send_if_modified(|_| true));
-        assert!(matches!(tx.send(7), Err(SendError(7))));
+        assert!(matches!(tx.send(7), Err(SendError::Closed(7))));
     });
 }
 

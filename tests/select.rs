@@ -58,7 +58,7 @@ fn closed_channels_are_ready() {
     let (tx, rx) = channel::bounded::<u8>(1);
     tx.close();
     select! { v = rx.recv() => assert_eq!(v, Err(RecvError)) }
-    select! { r = tx.send(3) => assert_eq!(r, Err(SendError(3))), }
+    select! { r = tx.send(3) => assert_eq!(r, Err(SendError::Closed(3))), }
 }
 
 #[test]

@@ -27,9 +27,11 @@ impl<T> Shared<T> {
             sent += self.send_chunk(&mut chunk);
             // The chunk is empty, or its first value must wait.
             if let Some(value) = chunk.pop_front() {
-                if let Err(SendError(value)) = self.send(value) {
-                    chunk.push_front(value);
-                    return Err(SendError(chunk.into()));
+                if let Err(error) = self.send(value) {
+                    let full = matches!(error, SendError::Full(_));
+                    chunk.push_front(error.into_inner());
+                    let rest = chunk.into();
+                    return Err(if full { SendError::Full(rest) } else { SendError::Closed(rest) });
                 }
                 sent += 1;
             }
@@ -43,13 +45,16 @@ impl<T> Shared<T> {
         let mut engine = self.enter();
         while let Some(value) = chunk.pop_front() {
             let mut cell = Some(value);
-            let bytes = self.weigh(&cell);
-            let outcome = engine.send(&mut cell);
-            self.count_send(&engine, &outcome, bytes);
-            match outcome {
-                Sent::Stored => {}
-                Sent::Handed(wake) => wakes.push(wake),
-                Sent::Dropped => fallen.extend(cell.take()),
+            match engine.send(&mut cell) {
+                Sent::Stored => self.count_stored(&engine),
+                Sent::Handed(wake) => {
+                    self.count_handed();
+                    wakes.push(wake);
+                }
+                Sent::Dropped => {
+                    self.count_stored(&engine);
+                    fallen.extend(cell.take());
+                }
                 Sent::Full | Sent::Refused | Sent::Closed => {
                     if let Some(value) = cell {
                         chunk.push_front(value);
@@ -105,11 +110,9 @@ impl<T> Shared<T> {
                 break;
             }
             let mut cell = None;
-            let outcome = engine.recv(&mut cell);
-            let bytes = self.weigh(&cell);
-            self.count_recv(&engine, &outcome, bytes);
-            match outcome {
+            match engine.recv(&mut cell) {
                 Received::Value(wake) => {
+                    self.count_taken(wake.is_some());
                     into.extend(cell);
                     if let Some(wake) = wake {
                         wakes.push(wake);

@@ -171,7 +171,7 @@ impl<T> BroadcastSender<T> {
         if state.closed {
             drop(state);
             let value = Arc::into_inner(value).expect("nobody else has it");
-            return Err(SendError(value));
+            return Err(SendError::Closed(value));
         }
         let owed = state.subscribers;
         if owed == 0 {

@@ -1,39 +1,39 @@
 //! Where a channel's operations meet its figures.
+//!
+//! Each way of a value through the channel counts itself, in the branch that takes it, with one
+//! plain addition; everything else is worked out when somebody asks.
 
 #![forbid(unsafe_code)]
 
-use super::engine::{Received, Sent};
-use super::metrics::{Failure, Figures, Snapshot};
+use super::metrics::{Failure, Snapshot};
 use super::shared::{End, Inside, Shared, Side};
 
 impl<T> Shared<T> {
-    /// The bytes of the value in `cell`, for the figures.
+    /// Counts a value that went into the buffer. Under the lock.
     #[inline(always)]
-    pub(super) fn weigh(&self, cell: &Option<T>) -> u64 {
-        match (&self.figures, cell) {
-            (Some(_), Some(value)) => size_of_val(value) as u64,
-            _ => 0,
+    pub(super) fn count_stored(&self, engine: &Inside<'_, T>) {
+        if let Some(figures) = &self.figures {
+            figures.stored(engine.buffer.len());
         }
     }
 
-    /// Counts an offer, under the lock.
+    /// Counts a value that went straight to a waiting receiver. Under the lock.
     #[inline(always)]
-    pub(super) fn count_send(&self, engine: &Inside<'_, T>, sent: &Sent, bytes: u64) {
+    pub(super) fn count_handed(&self) {
         if let Some(figures) = &self.figures {
-            let went_in = matches!(sent, Sent::Stored | Sent::Handed(_) | Sent::Dropped);
-            let handed = matches!(sent, Sent::Handed(_));
-            count_send(figures, engine.buffer.len(), went_in, handed, bytes);
+            figures.handed();
         }
     }
 
-    /// Counts a request, under the lock.
+    /// Counts a value that came out; `from_waiter`: a waiting sender's went in, or straight here.
+    /// Under the lock.
     #[inline(always)]
-    pub(super) fn count_recv(&self, engine: &Inside<'_, T>, received: &Received, bytes: u64) {
+    pub(super) fn count_taken(&self, from_waiter: bool) {
         if let Some(figures) = &self.figures {
-            let came = matches!(received, Received::Value(_));
-            let from_waiter = matches!(received, Received::Value(Some(_)));
-            let matched = from_waiter && self.capacity == Some(0);
-            count_recv(figures, engine.buffer.len(), came, from_waiter, matched, bytes);
+            figures.taken();
+            if from_waiter {
+                figures.fetched();
+            }
         }
     }
 
@@ -66,45 +66,8 @@ impl<T> Shared<T> {
         let mut snapshot = Snapshot::now(self.len(), self.is_closed());
         if let Some(figures) = &self.figures {
             snapshot.counted = true;
-            figures.read(&mut snapshot);
+            figures.read(&mut snapshot, self.capacity == Some(0), size_of::<T>());
         }
         snapshot
-    }
-}
-
-// Plain values are passed, not the outcome itself: an outcome whose address is taken lives in memory,
-// and is copied about in pieces that the processor cannot forward.
-
-#[cold]
-#[inline(never)]
-fn count_send(figures: &Figures, len: usize, went_in: bool, handed: bool, bytes: u64) {
-    if went_in {
-        figures.sent(1, bytes, len);
-    }
-    if handed {
-        figures.received(1, bytes);
-        figures.matched();
-    }
-}
-
-#[cold]
-#[inline(never)]
-fn count_recv(
-    figures: &Figures,
-    len: usize,
-    came: bool,
-    from_waiter: bool,
-    matched: bool,
-    bytes: u64,
-) {
-    if came {
-        figures.received(1, bytes);
-    }
-    if from_waiter {
-        // A waiting sender's value went in, or at a rendezvous straight here.
-        figures.sent(1, bytes, len);
-    }
-    if matched {
-        figures.matched();
     }
 }

@@ -45,12 +45,23 @@ impl<T, C: Deref<Target = Shared<T>>> Operation<T, C> {
     }
 
     /// Ready: what is in the cell.
-    fn poll(self: Pin<&mut Self>, context: &Context<'_>) -> Poll<Option<T>> {
-        let this = self.as_ref().get_ref();
+    fn poll(self: Pin<&Self>, context: &Context<'_>) -> Poll<Option<T>> {
+        let this = self.get_ref();
         // SAFETY: the node is pinned with `self`, and `Drop` abandons it (invariant 1).
         let poll = unsafe { this.channel.poll(&this.node, this.side, &this.linked, context) };
         // SAFETY: ready, so the node is not linked and is ours again.
         poll.map(|()| unsafe { this.node.cell() }.take())
+    }
+
+    /// [`poll`](Operation::poll) of a send.
+    fn poll_send(self: Pin<&Self>, context: &Context<'_>) -> Poll<Result<(), SendError<T>>> {
+        let failed = |value| Err(self.channel.send_failed(value));
+        self.poll(context).map(|left| left.map_or(Ok(()), failed))
+    }
+
+    /// [`poll`](Operation::poll) of a receive.
+    fn poll_recv(self: Pin<&Self>, context: &Context<'_>) -> Poll<Result<T, RecvError>> {
+        self.poll(context).map(|value| value.ok_or_else(|| self.channel.recv_failed()))
     }
 
     /// Puts a value into the cell of a sender that is not under way.
@@ -102,9 +113,7 @@ impl<T> Future for SendFuture<'_, T> {
     type Output = Result<(), SendError<T>>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        operation!(self)
-            .poll(context)
-            .map(|left| left.map_or(Ok(()), |value| Err(SendError(value))))
+        operation!(self).as_ref().poll_send(context)
     }
 }
 
@@ -124,7 +133,7 @@ impl<T> Future for RecvFuture<'_, T> {
     type Output = Result<T, RecvError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        operation!(self).poll(context).map(|value| value.ok_or(RecvError))
+        operation!(self).as_ref().poll_recv(context)
     }
 }
 
@@ -174,7 +183,7 @@ macro_rules! stream {
                 mut self: Pin<&mut Self>,
                 context: &mut Context<'_>,
             ) -> Poll<Option<T>> {
-                let poll = operation!(self.as_mut()).poll(context);
+                let poll = operation!(self.as_mut()).as_ref().poll(context);
                 if let Poll::Ready(None) = poll {
                     // SAFETY: the flag is not pinned, and nothing is moved out.
                     unsafe { self.get_unchecked_mut() }.ended = true;
@@ -263,7 +272,7 @@ mod sink {
             if !operation!(self.as_mut()).is_loaded() {
                 return Poll::Ready(Ok(()));
             }
-            operation!(self).poll(context).map(|left| left.map_or(Ok(()), |v| Err(SendError(v))))
+            operation!(self).as_ref().poll_send(context)
         }
 
         fn poll_close(

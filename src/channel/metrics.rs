@@ -1,18 +1,21 @@
 //! What a channel counts, for those who ask for it.
 //!
-//! A channel without metrics tests one pointer per operation. With metrics, what happens under the
-//! lock is counted there with plain loads and stores; failures are counted outside of it. Reading
-//! takes no lock, so a snapshot of a busy channel is not one instant's truth, but each figure is.
+//! A channel without metrics tests one pointer per operation. With metrics, an operation adds one to
+//! one figure, under the lock, with a plain load and store: the ways that a value can take are
+//! counted, and sends, receives, matches and bytes follow from them when somebody reads. Failures
+//! are counted outside of the lock. Reading takes no lock, so a snapshot of a busy channel is not
+//! one instant's truth, but each figure is.
 //!
 //! # Invariants
 //!
-//! 1. Figures of `inside` are written by the holder of the lock only; the others by anybody, with one
-//!    atomic addition.
+//! 1. `stored` to `first` are written by the holder of the lock only; the others by anybody, with
+//!    one atomic operation.
 //! 2. No figure ever falls, but `depth`.
 //!
 //! # Who calls this, and what it may call
 //!
-//! `shared`, and readers from anywhere. It reads the clock once in [`STAMP`] operations.
+//! `shared`, and readers from anywhere. The clock is read once in [`STAMP`] operations of waiting
+//! parties, at the close, and by readers.
 
 #![forbid(unsafe_code)]
 
@@ -21,19 +24,23 @@ use crate::sys::clock;
 use std::fmt;
 use std::time::Duration;
 
-/// Operations between two looks at the clock.
-const STAMP: u64 = 64;
+/// Operations of parties that wait for each other, between two looks at the clock.
+const STAMP: u64 = 1024;
 
 /// The figures of one channel.
 #[derive(Debug, Default)]
 pub(super) struct Figures {
-    sends: AtomicU64,
-    recvs: AtomicU64,
-    bytes_sent: AtomicU64,
-    bytes_received: AtomicU64,
-    matches: AtomicU64,
+    /// Values that a sender put into the buffer.
+    stored: AtomicU64,
+    /// Values that a sender gave to a waiting receiver.
+    handed: AtomicU64,
+    /// Values that a receiver took, from the buffer or from a waiting sender.
+    taken: AtomicU64,
+    /// Values that a receiver fetched from a waiting sender, for itself or into the buffer.
+    fetched: AtomicU64,
     high_water: AtomicU64,
     first: AtomicU64,
+    /// The last look at the clock, and how many operations there had been then.
     last: AtomicU64,
     stamped: AtomicU64,
     failures: [AtomicU64; 8],
@@ -55,48 +62,80 @@ pub(super) enum Failure {
     RecvCancelled = 7,
 }
 
-/// Adds where nobody else writes.
-fn bump(figure: &AtomicU64, by: u64) -> u64 {
-    let value = figure.load(Ordering::Relaxed) + by;
-    figure.store(value, Ordering::Relaxed);
-    value
+/// Adds one where nobody else writes, and says what there was before.
+#[inline(always)]
+fn bump(figure: &AtomicU64) -> u64 {
+    let before = figure.load(Ordering::Relaxed);
+    figure.store(before + 1, Ordering::Relaxed);
+    before
 }
 
 impl Figures {
-    /// Values of `bytes` in all went in; `len` are in the buffer. Under the lock.
-    pub(super) fn sent(&self, values: u64, bytes: u64, len: usize) {
-        let sends = bump(&self.sends, values);
-        bump(&self.bytes_sent, bytes);
+    /// A value went into the buffer, which now holds `len`. Under the lock.
+    #[inline(always)]
+    pub(super) fn stored(&self, len: usize) {
+        bump(&self.stored);
         if len as u64 > self.high_water.load(Ordering::Relaxed) {
-            self.high_water.store(len as u64, Ordering::Relaxed);
-        }
-        if sends % STAMP <= 1 {
-            self.stamp(sends);
+            self.rise(len as u64);
         }
     }
 
-    /// Values went out. Under the lock.
-    pub(super) fn received(&self, values: u64, bytes: u64) {
-        let recvs = bump(&self.recvs, values);
-        bump(&self.bytes_received, bytes);
-        if recvs % STAMP <= 1 {
-            self.stamp(self.sends.load(Ordering::Relaxed));
+    #[inline(always)]
+    fn rise(&self, len: u64) {
+        self.high_water.store(len, Ordering::Relaxed);
+        if len == 1 {
+            self.stamp();
         }
     }
 
-    /// A sender and a receiver met without the buffer. Under the lock.
-    pub(super) fn matched(&self) {
-        bump(&self.matches, 1);
+    /// A value went from a sender to a waiting receiver. Under the lock.
+    #[inline(always)]
+    pub(super) fn handed(&self) {
+        if bump(&self.handed).is_multiple_of(STAMP) {
+            self.stamp();
+        }
     }
 
+    /// A value came out. Under the lock.
+    #[inline(always)]
+    pub(super) fn taken(&self) {
+        bump(&self.taken);
+    }
+
+    /// A waiting sender's value went in, or out. Under the lock.
+    #[inline(always)]
+    pub(super) fn fetched(&self) {
+        if bump(&self.fetched).is_multiple_of(STAMP) {
+            self.stamp();
+        }
+    }
+
+    /// Looks at the clock: what has been counted has happened by now. Under the lock.
     #[cold]
-    fn stamp(&self, sends: u64) {
+    #[inline(never)]
+    fn stamp(&self) {
         let now = clock::now();
         if self.first.load(Ordering::Relaxed) == 0 {
             self.first.store(now, Ordering::Relaxed);
         }
-        self.last.store(now, Ordering::Relaxed);
-        self.stamped.store(sends + self.recvs.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.note(now, self.operations());
+    }
+
+    /// The channel is closed: stamps what came before. Under the lock.
+    pub(super) fn ended(&self) {
+        if self.operations() != self.stamped.load(Ordering::Relaxed) {
+            self.stamp();
+        }
+    }
+
+    /// At `now` there had been so many operations.
+    fn note(&self, now: u64, operations: u64) {
+        self.stamped.store(operations, Ordering::Relaxed);
+        self.last.fetch_max(now, Ordering::Relaxed);
+    }
+
+    fn operations(&self) -> u64 {
+        [&self.stored, &self.handed, &self.taken].map(|f| f.load(Ordering::Relaxed)).iter().sum()
     }
 
     pub(super) fn failed(&self, failure: Failure) {
@@ -118,14 +157,16 @@ impl Figures {
         self.undelivered.fetch_add(values as u64, Ordering::Relaxed);
     }
 
-    pub(super) fn read(&self, into: &mut Snapshot) {
+    /// Fills in what is counted; `direct`: the channel has no buffer; `size`: of a value.
+    pub(super) fn read(&self, into: &mut Snapshot, direct: bool, size: usize) {
         let get = |figure: &AtomicU64| figure.load(Ordering::Relaxed);
         let failure = |failure: Failure| get(&self.failures[failure as usize]);
-        into.sends = get(&self.sends);
-        into.recvs = get(&self.recvs);
-        into.bytes_sent = get(&self.bytes_sent);
-        into.bytes_received = get(&self.bytes_received);
-        into.matches = get(&self.matches);
+        let (handed, fetched) = (get(&self.handed), get(&self.fetched));
+        into.sends = get(&self.stored) + handed + fetched;
+        into.recvs = get(&self.taken) + handed;
+        into.bytes_sent = into.sends * size as u64;
+        into.bytes_received = into.recvs * size as u64;
+        into.matches = handed + if direct { fetched } else { 0 };
         into.high_water = get(&self.high_water);
         into.full = failure(Failure::Full);
         into.empty = failure(Failure::Empty);
@@ -138,13 +179,13 @@ impl Figures {
         into.cancelled_waiters = get(&self.waiters);
         into.drops = get(&self.drops);
         into.undelivered = get(&self.undelivered);
+        let operations = self.operations();
+        if operations != get(&self.stamped) {
+            self.note(into.at.as_nanos() as u64, operations);
+        }
         let origin = get(&self.first);
         into.first_operation = (origin != 0).then(|| Duration::from_nanos(origin));
-        let mut last = get(&self.last);
-        if into.sends + into.recvs != get(&self.stamped) {
-            last = into.at.as_nanos() as u64;
-        }
-        into.last_operation = (origin != 0).then(|| Duration::from_nanos(last));
+        into.last_operation = (origin != 0).then(|| Duration::from_nanos(get(&self.last)));
     }
 }
 
@@ -164,12 +205,21 @@ pub struct Snapshot {
     pub sends: u64,
     /// Values that went out.
     pub recvs: u64,
-    /// Their bytes: the size of the type for a typed channel.
+    /// Their bytes: the size of the type for a typed channel, the length for payloads.
     pub bytes_sent: u64,
     /// Their bytes.
     pub bytes_received: u64,
     /// Values that went from a sender to a receiver without the buffer.
     pub matches: u64,
+    /// Those of them that were payloads' descriptors: no byte was copied.
+    pub zero_copy_matches: u64,
+    /// Payloads sent through a channel made by [`zref`](super::zref()) or
+    /// [`build_zref`](super::Builder::build_zref).
+    pub zref_sent: u64,
+    /// Payloads received from it.
+    pub zref_received: u64,
+    /// Payloads that went back to their sender because it was closed.
+    pub zref_aborted: u64,
     /// Tries to send that found no room.
     pub full: u64,
     /// Tries to receive that found nothing.
@@ -199,8 +249,9 @@ pub struct Snapshot {
     pub high_water: u64,
     /// When the first value was sent.
     pub first_operation: Option<Duration>,
-    /// When the last value was sent or received, at the latest: the clock is read once in 64
-    /// operations, so operations since then count as having happened now.
+    /// When the last value was sent or received, at the latest: snapshots and the close look at the
+    /// clock, operations hardly ever; what has happened since the last look counts as having
+    /// happened now.
     pub last_operation: Option<Duration>,
     /// Whether the channel is closed.
     pub closed: bool,

@@ -33,7 +33,7 @@ impl<T> OneshotSender<T> {
     ///
     /// The receiver is gone: the value comes back.
     pub fn send(self, value: T) -> Result<(), SendError<T>> {
-        self.0.try_send(value).map_err(|error| SendError(error.into_inner()))
+        self.0.try_send(value).map_err(|error| SendError::Closed(error.into_inner()))
     }
 
     /// Whether the receiver is gone.

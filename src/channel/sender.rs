@@ -41,7 +41,8 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     ///
-    /// The channel is closed: the value comes back.
+    /// The channel is closed, or it is full and was built with
+    /// [`Overflow::Fail`](super::Overflow::Fail): the value comes back.
     #[inline(always)]
     pub fn send(&self, value: T) -> Result<(), SendError<T>> {
         self.shared.send(value)
@@ -65,7 +66,7 @@ impl<T> Sender<T> {
     pub fn send_timeout(&self, value: T, timeout: Duration) -> Result<(), SendTimeoutError<T>> {
         match Instant::now().checked_add(timeout) {
             Some(deadline) => self.send_deadline(value, deadline),
-            None => self.send(value).map_err(|error| SendTimeoutError::Closed(error.0)),
+            None => Ok(self.send(value)?),
         }
     }
 

@@ -132,20 +132,27 @@ impl<T> Shared<T> {
         }
         match node.into_value() {
             None => Ok(()),
-            Some(value) => self.send_failed(value),
+            Some(value) => Err(self.send_failed(value)),
+        }
+    }
+
+    /// Why a send that would have waited came back with its value. A channel that refuses does so
+    /// only while it is open, and the close is visible to whoever was refused for it.
+    #[cold]
+    pub(super) fn send_failed(&self, value: T) -> SendError<T> {
+        if self.is_closed() {
+            self.count_failure(Side::Send, End::Closed);
+            SendError::Closed(value)
+        } else {
+            self.count_failure(Side::Send, End::Refused);
+            SendError::Full(value)
         }
     }
 
     #[cold]
-    fn send_failed(&self, value: T) -> Result<(), SendError<T>> {
-        self.count_failure(Side::Send, End::Closed);
-        Err(SendError(value))
-    }
-
-    #[cold]
-    fn recv_failed(&self) -> Result<T, RecvError> {
+    pub(super) fn recv_failed(&self) -> RecvError {
         self.count_failure(Side::Recv, End::Closed);
-        Err(RecvError)
+        RecvError
     }
 
     /// Receives, and waits for as long as it takes.
@@ -158,7 +165,7 @@ impl<T> Shared<T> {
         }
         match node.into_value() {
             Some(value) => Ok(value),
-            None => self.recv_failed(),
+            None => Err(self.recv_failed()),
         }
     }
 
@@ -194,17 +201,19 @@ impl<T> Shared<T> {
     /// Sends the value in `cell`, or returns still inside the lock because that needs waiting.
     #[inline(always)]
     pub(super) fn start_send(&self, cell: &mut Option<T>) -> Result<End, Inside<'_, T>> {
-        let bytes = self.weigh(cell);
         let mut engine = self.lock.enter();
-        let sent = engine.send(cell);
-        self.count_send(&engine, &sent, bytes);
-        match sent {
-            Sent::Stored => self.note_len(&engine),
+        match engine.send(cell) {
+            Sent::Stored => {
+                self.note_len(&engine);
+                self.count_stored(&engine);
+            }
             Sent::Handed(wake) => {
+                self.count_handed();
                 drop(engine);
                 wake.wake();
             }
             Sent::Dropped => {
+                self.count_stored(&engine);
                 drop(engine);
                 self.drop_overflow(cell);
             }
@@ -219,12 +228,10 @@ impl<T> Shared<T> {
     #[inline(always)]
     pub(super) fn start_recv(&self, cell: &mut Option<T>) -> Result<End, Inside<'_, T>> {
         let mut engine = self.lock.enter();
-        let received = engine.recv(cell);
-        let bytes = self.weigh(cell);
-        self.count_recv(&engine, &received, bytes);
-        match received {
+        match engine.recv(cell) {
             Received::Value(wake) => {
                 self.note_len(&engine);
+                self.count_taken(wake.is_some());
                 drop(engine);
                 if let Some(wake) = wake {
                     wake.wake();
@@ -299,6 +306,9 @@ impl<T> Shared<T> {
     fn close_all(&self, panics: &mut Panics) -> bool {
         let mut engine = self.lock.enter();
         let first = engine.close();
+        if let (Some(figures), true) = (&self.figures, first) {
+            figures.ended();
+        }
         self.closed.store(true, Ordering::Relaxed);
         loop {
             let mut wakes = Wakes::new();

@@ -158,7 +158,7 @@ impl<T> WatchSender<T> {
     pub fn send(&self, value: T) -> Result<Watched<T>, SendError<T>> {
         match self.shared.replace(value, None) {
             Ok(before) => Ok(before),
-            Err(Refused::Closed(value)) => Err(SendError(value)),
+            Err(Refused::Closed(value)) => Err(SendError::Closed(value)),
             Err(Refused::Changed) => unreachable!("no version was asked for"),
         }
     }

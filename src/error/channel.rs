@@ -3,10 +3,28 @@
 use core::fmt;
 use std::error::Error;
 
-/// The value was not sent, because the channel is closed (or, on a channel built with
-/// [`Overflow::Fail`](crate::channel::Overflow::Fail), because it is full).
+/// Why a send that may wait for as long as it takes did not send.
+///
+/// # Examples
+///
+/// ```
+/// use kcoro::channel::{self, Overflow};
+/// use kcoro::error::SendError;
+///
+/// let (tx, rx) = channel::builder().capacity(1).overflow(Overflow::Fail).build();
+/// tx.send(1).unwrap();
+/// assert_eq!(tx.send(2), Err(SendError::Full(2)));
+/// drop(rx);
+/// assert_eq!(tx.send(3), Err(SendError::Closed(3)));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct SendError<T>(pub T);
+#[non_exhaustive]
+pub enum SendError<T> {
+    /// The channel is closed.
+    Closed(T),
+    /// The channel is full and was built with [`Overflow::Fail`](crate::channel::Overflow::Fail).
+    Full(T),
+}
 
 /// Why [`try_send`](crate::channel::Sender::try_send) did not send.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -111,6 +129,10 @@ macro_rules! value_error {
     };
 }
 
+value_error!(SendError {
+    Closed => "cannot send into a closed channel",
+    Full => "cannot send into a full channel"
+});
 value_error!(TrySendError {
     Full => "cannot send into a full channel",
     Closed => "cannot send into a closed channel"
@@ -155,27 +177,6 @@ plain_error!(RecvCancelError {
     Closed => "the channel is closed and empty"
 });
 
-impl<T> SendError<T> {
-    /// The value that was not sent.
-    pub fn into_inner(self) -> T {
-        self.0
-    }
-}
-
-impl<T> fmt::Debug for SendError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SendError(..)")
-    }
-}
-
-impl<T> fmt::Display for SendError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("cannot send into a closed channel")
-    }
-}
-
-impl<T> Error for SendError<T> {}
-
 impl fmt::Display for RecvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the channel is closed and empty")
@@ -184,11 +185,20 @@ impl fmt::Display for RecvError {
 
 impl Error for RecvError {}
 
-impl<T> From<SendError<T>> for TrySendError<T> {
-    fn from(error: SendError<T>) -> TrySendError<T> {
-        TrySendError::Closed(error.0)
-    }
+macro_rules! from_send_error {
+    ($($name:ident)*) => {$(
+        impl<T> From<SendError<T>> for $name<T> {
+            fn from(error: SendError<T>) -> $name<T> {
+                match error {
+                    SendError::Closed(value) => $name::Closed(value),
+                    SendError::Full(value) => $name::Full(value),
+                }
+            }
+        }
+    )*};
 }
+
+from_send_error!(TrySendError SendTimeoutError SendCancelError);
 
 impl From<RecvError> for TryRecvError {
     fn from(_: RecvError) -> TryRecvError {

@@ -38,7 +38,7 @@ fn batches_give_back_what_was_not_sent() {
         thread::sleep(Duration::from_millis(10));
         rx.close();
         let (sent, values) = sender.join().unwrap();
-        assert_eq!(sent, Err(SendError((3..32).collect())));
+        assert_eq!(sent, Err(SendError::Closed((3..32).collect())));
         assert_eq!(values, 32..100);
         let mut got = Vec::new();
         assert_eq!((rx.recv_many(&mut got, 0), rx.recv_many(&mut got, 10)), (Ok(0), Ok(3)));
@@ -78,7 +78,7 @@ fn oneshot() {
         assert_eq!(rx.recv(), Err(RecvError));
         let (tx, rx) = channel::oneshot();
         drop(rx);
-        assert_eq!((tx.is_closed(), tx.send(2)), (true, Err(SendError(2))));
+        assert_eq!((tx.is_closed(), tx.send(2)), (true, Err(SendError::Closed(2))));
         let census = Census::default();
         let (tx, rx) = channel::oneshot();
         tx.send(census.value(1)).unwrap();

@@ -250,7 +250,7 @@ macro_rules! limits {
                     assert!(waiting.as_mut().now_or_never().is_none());
                     tx.close();
                     assert_eq!(waiting.now_or_never(), Some(Err(RecvError)));
-                    assert_eq!(tx.send_async(1).now_or_never(), Some(Err(SendError(1))));
+                    assert_eq!(tx.send_async(1).now_or_never(), Some(Err(SendError::Closed(1))));
                 });
             }
         }

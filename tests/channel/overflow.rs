@@ -41,7 +41,7 @@ fn drop_latest_keeps_the_oldest() {
 fn fail_gives_the_value_back() {
     let (tx, rx, seen) = make(1, Overflow::Fail);
     tx.send(0).unwrap();
-    assert_eq!(tx.send(1), Err(SendError(1)));
+    assert_eq!(tx.send(1), Err(SendError::Full(1)));
     assert_eq!(tx.try_send(2), Err(TrySendError::Full(2)));
     assert_eq!(rx.recv(), Ok(0));
     assert!(seen.lock().unwrap().is_empty());
@@ -76,7 +76,7 @@ fn hook_gets_what_the_last_receiver_leaves() {
     assert!(seen.lock().unwrap().is_empty(), "a closed channel can still be drained");
     drop(rx);
     assert_eq!(*seen.lock().unwrap(), [1, 2, 3, 4]);
-    assert_eq!(tx.send(9), Err(SendError(9)));
+    assert_eq!(tx.send(9), Err(SendError::Closed(9)));
     assert_eq!(seen.lock().unwrap().len(), 4);
 }
 

@@ -167,7 +167,7 @@ macro_rules! suite {
                         assert!(task.is_parked());
                     }
                     rx.close();
-                    assert_eq!(tx.send(1), Err(SendError(1)));
+                    assert_eq!(tx.send(1), Err(SendError::Closed(1)));
                     drive(&tasks);
                 });
             }
@@ -184,7 +184,7 @@ macro_rules! suite {
                             let tx = tx.clone();
                             Task::new(move || {
                                 let sent = tx.send(n);
-                                assert!(CAPACITY.is_none() || sent == Err(SendError(n)));
+                                assert!(CAPACITY.is_none() || sent == Err(SendError::Closed(n)));
                             })
                         })
                         .collect();

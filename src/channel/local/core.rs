@@ -297,14 +297,14 @@ impl<T> Channel<T> {
     pub(super) fn send(&self, value: T) -> Result<(), SendError<T>> {
         let value = match self.try_send(value) {
             Ok(()) => return Ok(()),
-            Err(TrySendError::Closed(value)) => return Err(SendError(value)),
+            Err(TrySendError::Closed(value)) => return Err(SendError::Closed(value)),
             Err(TrySendError::Full(value)) => value,
         };
         let node = Node::new(Some(value));
         self.wait(&node, Side::Send);
         match node.into_value() {
             None => Ok(()),
-            Some(value) => Err(SendError(value)),
+            Some(value) => Err(SendError::Closed(value)),
         }
     }
 

@@ -54,7 +54,7 @@ impl<T> Sender<T> {
     pub fn send_timeout(&self, value: T, timeout: Duration) -> Result<(), SendTimeoutError<T>> {
         match Instant::now().checked_add(timeout) {
             Some(deadline) => self.send_deadline(value, deadline),
-            None => self.send(value).map_err(|error| SendTimeoutError::Closed(error.0)),
+            None => Ok(self.send(value)?),
         }
     }
 

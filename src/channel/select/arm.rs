@@ -1,80 +1,18 @@
 //! The arms of a select: receive, send, time, cancel, any future.
 
+use super::operation::{Arm, Operation, Place, Sealed};
 use crate::cancel::{CancelToken, Cancelled, Registration};
 use crate::channel::node::Node;
 use crate::channel::shared::{Shared, Side};
 use crate::channel::{Receiver, Sender};
 use crate::error::{CancelReason, RecvError, SendError};
 use crate::prim::{Arc, Mutex};
-use crate::token::{Outcome, SlotRef};
+use crate::token::Outcome;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
-
-/// Where an arm waits: the select's word, and the number by which it learns of this arm.
-#[derive(Clone, Copy, Debug)]
-pub struct Place {
-    pub(in crate::channel) slot: SlotRef,
-    pub(in crate::channel) generation: u32,
-    pub(in crate::channel) arm: u16,
-    /// Only look, do nothing: for `ready`.
-    pub(in crate::channel) watch: bool,
-}
-
-/// Keeps [`Operation`] to the library: whoever is given a [`Place`] could enlist another arm there and
-/// drop it while it is enlisted.
-mod sealed {
-    pub trait Sealed {}
-}
-pub(super) use sealed::Sealed;
-
-/// What a select needs of an arm. Its methods are the library's own business, and so are the types
-/// that have them.
-///
-/// ```compile_fail,E0277
-/// use kcoro::channel::Operation;
-/// struct Mine;
-/// impl Operation for Mine {
-///     fn try_now(&mut self) -> bool { false }
-///     fn leave(&mut self) {}
-/// }
-/// ```
-pub trait Operation: Sealed {
-    /// Does it if it need not wait.
-    fn try_now(&mut self) -> bool;
-    /// Makes ready for `enlist` what is code of the user's, which must not run once the select's wait
-    /// has begun; true: it is done, as by `try_now`.
-    fn prepare(&mut self) -> bool {
-        false
-    }
-    /// Enlists it; false: it need not wait, and is not enlisted.
-    fn enlist(&mut self, place: Place) -> bool;
-    /// Takes it off the list, if it is on one.
-    fn leave(&mut self);
-    /// It was chosen; false: by mistake, and the select goes on.
-    fn chosen(&mut self) -> bool {
-        true
-    }
-    /// When it is done by time alone.
-    fn deadline(&self) -> Option<Instant> {
-        None
-    }
-}
-
-/// An arm of a [`Select`](super::Select), with what came of it.
-pub trait Arm: Operation {
-    /// What it gives when it was chosen.
-    type Output;
-
-    /// What came of the arm that was chosen.
-    ///
-    /// # Panics
-    ///
-    /// If it was not chosen.
-    fn take(&mut self) -> Self::Output;
-}
 
 /// Receives the next value; made by [`Receiver::arm`](crate::channel::Receiver::arm).
 pub struct RecvArm<'a, T> {
@@ -156,7 +94,7 @@ impl<T> Arm for RecvArm<'_, T> {
 
     #[inline]
     fn take(&mut self) -> Result<T, RecvError> {
-        self.value().ok_or(RecvError)
+        self.value().ok_or_else(|| self.shared.recv_failed())
     }
 }
 
@@ -173,7 +111,10 @@ impl<T> Arm for SendArm<'_, T> {
 
     #[inline]
     fn take(&mut self) -> Result<(), SendError<T>> {
-        self.unsent().map_or(Ok(()), |value| Err(SendError(value)))
+        match self.unsent() {
+            None => Ok(()),
+            Some(value) => Err(self.shared.send_failed(value)),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The choice itself, and the select whose arms are known only when it runs.
 
-use super::arm::{Operation, Place};
+use super::operation::{Operation, Place};
 use super::order::Order;
 use crate::coroutine::{self, WaitReason};
 use crate::token::{Outcome, Wait};
@@ -269,7 +269,7 @@ fn no_arm<'a>() -> &'a mut dyn Operation {
     Box::leak(Box::new(NoArm))
 }
 
-impl super::arm::Sealed for NoArm {}
+impl super::operation::Sealed for NoArm {}
 
 impl Operation for NoArm {
     fn try_now(&mut self) -> bool {
@@ -282,3 +282,7 @@ impl Operation for NoArm {
 
     fn leave(&mut self) {}
 }
+
+#[cfg(all(test, loom))]
+#[path = "../../../tests/loom/channel_select.rs"]
+mod loom_tests;

@@ -23,16 +23,21 @@
 //!
 //! Coroutines and plain threads. Futures are polled, and their wakers run, with no lock held.
 
+#[cfg(not(loom))]
 mod arm;
 mod choose;
+#[cfg(not(loom))]
 mod macros;
+mod operation;
 mod order;
 
-pub(super) use arm::Place;
+#[cfg(not(loom))]
 pub use arm::{
     AfterArm, CancelArm, FutureArm, RecvArm, SendArm, after, cancel_arm, future_arm, recv_arm,
     send_arm,
 };
-pub use arm::{Arm, Operation};
 pub use choose::{Select, choose_now, choose_wait};
+#[cfg(not(loom))]
 pub use macros::must;
+pub(super) use operation::Place;
+pub use operation::{Arm, Operation};

@@ -39,7 +39,7 @@ impl<T> Future for SendFuture<'_, T> {
         loop {
             if self.half.is_closed() {
                 let value = self.value.take().expect("polled after it was ready");
-                return Poll::Ready(Err(SendError(value)));
+                return Poll::Ready(Err(SendError::Closed(value)));
             }
             if self.half.ready() != 0 {
                 let value = self.value.take().expect("polled after it was ready");

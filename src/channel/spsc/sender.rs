@@ -33,7 +33,7 @@ impl<T> Sender<T> {
     #[inline(always)]
     pub fn send(&mut self, value: T) -> Result<(), SendError<T>> {
         if self.wait().is_err() {
-            return Err(SendError(value));
+            return Err(SendError::Closed(value));
         }
         self.half.put(value);
         self.half.publish();
@@ -86,7 +86,7 @@ impl<T> Sender<T> {
     pub fn send_timeout(&mut self, value: T, timeout: Duration) -> Result<(), SendTimeoutError<T>> {
         match Instant::now().checked_add(timeout) {
             Some(deadline) => self.send_deadline(value, deadline),
-            None => self.send(value).map_err(|error| SendTimeoutError::Closed(error.0)),
+            None => Ok(self.send(value)?),
         }
     }
 
@@ -153,7 +153,7 @@ impl<T> Sender<T> {
     pub fn write_chunk(&mut self, max: usize) -> Result<WriteChunk<'_, T>, SendError<()>> {
         assert!(max != 0, "a chunk of no values");
         if self.wait().is_err() {
-            return Err(SendError(()));
+            return Err(SendError::Closed(()));
         }
         Ok(WriteChunk::new(&mut self.half, max))
     }

@@ -65,24 +65,35 @@ struct Side {
     left: Traffic,
 }
 
+impl Side {
+    fn total(&self) -> Traffic {
+        let mut total = self.left;
+        self.handles.iter().for_each(|handle| total += handle.now());
+        total
+    }
+}
+
 /// A handle's share in the figures of its side. A clone counts for itself.
 pub(super) struct Tally {
     own: Arc<Counters>,
     side: Arc<Mutex<Side>>,
+    /// The figures of the other side, to be read.
+    other: Arc<Mutex<Side>>,
     /// Not `Sync`: one writer.
     alone: PhantomData<Cell<()>>,
 }
 
 impl Tally {
-    /// The first handle of a side.
-    pub(super) fn new() -> Tally {
-        Tally::join(&Arc::default())
+    /// The first handles of the two sides of a channel.
+    pub(super) fn pair() -> (Tally, Tally) {
+        let (one, two) = (Arc::default(), Arc::default());
+        (Tally::join(&one, &two), Tally::join(&two, &one))
     }
 
-    fn join(side: &Arc<Mutex<Side>>) -> Tally {
+    fn join(side: &Arc<Mutex<Side>>, other: &Arc<Mutex<Side>>) -> Tally {
         let own = Arc::<Counters>::default();
         side.lock().handles.push(Arc::clone(&own));
-        Tally { own, side: Arc::clone(side), alone: PhantomData }
+        Tally { own, side: Arc::clone(side), other: Arc::clone(other), alone: PhantomData }
     }
 
     /// Notes one operation on a payload of that length.
@@ -98,16 +109,18 @@ impl Tally {
 
     /// Of all handles of the side, dropped ones included.
     pub(super) fn total(&self) -> Traffic {
-        let side = self.side.lock();
-        let mut total = side.left;
-        side.handles.iter().for_each(|handle| total += handle.now());
-        total
+        self.side.lock().total()
+    }
+
+    /// Of the other side of the channel.
+    pub(super) fn opposite(&self) -> Traffic {
+        self.other.lock().total()
     }
 }
 
 impl Clone for Tally {
     fn clone(&self) -> Tally {
-        Tally::join(&self.side)
+        Tally::join(&self.side, &self.other)
     }
 }
 

@@ -24,6 +24,7 @@ mod figures;
 pub use bytes::{BytesReceiver, BytesSender, bytes, bytes_in};
 pub use figures::Traffic;
 
+use super::{Builder, Snapshot};
 use crate::arena::Payload;
 use crate::error::{
     RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
@@ -80,11 +81,47 @@ impl From<usize> for Capacity {
 #[must_use]
 pub fn zref(capacity: impl Into<Capacity>) -> (ZrefSender, ZrefReceiver) {
     let builder = super::builder();
-    let (tx, rx) = match capacity.into().bound() {
-        Some(capacity) => builder.capacity(capacity).build(),
-        None => builder.build(),
-    };
-    (ZrefSender { tx, tally: Tally::new() }, ZrefReceiver { rx, tally: Tally::new() })
+    match capacity.into().bound() {
+        Some(capacity) => builder.capacity(capacity).build_zref(),
+        None => builder.build_zref(),
+    }
+}
+
+impl Builder<Payload> {
+    /// Makes a channel that moves payloads without touching their bytes, as [`zref()`] does, with what
+    /// was set before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kcoro::arena::Arena;
+    /// use kcoro::channel;
+    ///
+    /// let arena = Arena::new();
+    /// let (tx, rx) = channel::builder().capacity(4).metrics(true).build_zref();
+    /// tx.send(arena.copy(b"large")?).unwrap();
+    /// rx.recv().unwrap();
+    /// let figures = tx.snapshot();
+    /// assert_eq!((figures.zref_sent, figures.zref_received, figures.bytes_sent), (1, 1, 5));
+    /// # Ok::<(), kcoro::error::ArenaError>(())
+    /// ```
+    #[must_use]
+    pub fn build_zref(self) -> (ZrefSender, ZrefReceiver) {
+        let (tx, rx) = self.build();
+        let (sent, received) = Tally::pair();
+        (ZrefSender { tx, tally: sent }, ZrefReceiver { rx, tally: received })
+    }
+}
+
+/// The channel's own figures with those of its payloads put in.
+fn with_traffic(mut snapshot: Snapshot, sent: Traffic, received: Traffic) -> Snapshot {
+    snapshot.zref_sent = sent.messages;
+    snapshot.zref_received = received.messages;
+    snapshot.zref_aborted = snapshot.send_closed;
+    snapshot.zero_copy_matches = snapshot.matches;
+    snapshot.bytes_sent = sent.bytes;
+    snapshot.bytes_received = received.bytes;
+    snapshot
 }
 
 /// Sends payloads. Clones send into the same channel; when the last is dropped, it closes.
@@ -143,6 +180,13 @@ impl ZrefSender {
     #[must_use]
     pub fn traffic(&self) -> Traffic {
         self.tally.total()
+    }
+
+    /// What the channel has counted. Messages and bytes are always there, the rest if it was built
+    /// with [`metrics(true)`](Builder::metrics).
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        with_traffic(self.tx.snapshot(), self.tally.total(), self.tally.opposite())
     }
 
     /// Closes the channel: sends fail from now on, receivers drain what is left. True the first
@@ -238,6 +282,12 @@ impl ZrefReceiver {
     #[must_use]
     pub fn traffic(&self) -> Traffic {
         self.tally.total()
+    }
+
+    /// As [`ZrefSender::snapshot`].
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        with_traffic(self.rx.snapshot(), self.tally.opposite(), self.tally.total())
     }
 
     /// Closes the channel: sends fail from now on; what is left can still be received. True the

@@ -298,7 +298,10 @@ impl PipeEnd {
     #[inline]
     fn send(&self, sample: Sample, timeout: Option<Duration>) -> Result<(), WriteError<Sample>> {
         let Some(timeout) = timeout else {
-            return self.sender().send(sample).map_err(|error| WriteError::Closed(error.0));
+            return self
+                .sender()
+                .send(sample)
+                .map_err(|error| WriteError::Closed(error.into_inner()));
         };
         // The clock is read only if there is no room.
         match self.sender().try_send(sample) {
