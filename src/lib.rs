@@ -19,6 +19,10 @@ pub mod channel;
 #[cfg(not(loom))]
 #[allow(dead_code, unused_imports, reason = "the layers above land one by one")]
 pub mod coroutine;
+/// What the models of `channel` need of it.
+#[cfg(all(test, loom))]
+#[path = "../tests/loom/coroutine_stand_in.rs"]
+mod coroutine;
 pub mod error;
 #[cfg_attr(loom, allow(dead_code, reason = "only its pure file is built under loom"))]
 mod future;
@@ -55,7 +59,8 @@ pub mod runtime;
 mod sched;
 #[cfg(not(loom))]
 pub mod time;
-#[cfg(not(loom))]
+#[cfg(any(not(loom), test))]
+#[cfg_attr(loom, allow(dead_code))]
 mod util;
 #[cfg(not(loom))]
 mod wait;

@@ -37,13 +37,13 @@ pub mod spsc;
 mod batch;
 #[cfg(not(loom))]
 mod broadcast;
-#[cfg(not(loom))]
+#[cfg(any(not(loom), test))]
 mod buffer;
 #[cfg(not(loom))]
 mod builder;
 #[cfg(not(loom))]
 mod count;
-#[cfg(not(loom))]
+#[cfg(any(not(loom), test))]
 mod engine;
 #[cfg(not(loom))]
 mod future;
@@ -55,17 +55,17 @@ mod lock;
 mod metrics;
 #[cfg(not(loom))]
 mod metrics_pipe;
-#[cfg(not(loom))]
+#[cfg(any(not(loom), test))]
 mod node;
 #[cfg(not(loom))]
 mod oneshot;
 #[cfg(not(loom))]
 mod parties;
-#[cfg(not(loom))]
+#[cfg(any(not(loom), test))]
 mod policy;
 #[cfg(not(loom))]
 mod receiver;
-#[cfg(not(loom))]
+#[cfg(any(not(loom), test))]
 #[doc(hidden)]
 pub mod select;
 #[cfg(not(loom))]

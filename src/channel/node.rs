@@ -21,8 +21,9 @@
 //! `engine`, under the channel's lock, and the owners of nodes. `SlotRef::claim` is called here,
 //! under the lock; wakes are handed out and happen after it.
 
+use crate::prim::UnsafeCell;
 use crate::token::{Claim, Outcome, SlotRef};
-use std::cell::{Cell, UnsafeCell};
+use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomPinned;
 use std::mem::MaybeUninit;
@@ -81,7 +82,7 @@ pub(super) struct Node<T> {
     value: UnsafeCell<Option<T>>,
     linked: Cell<bool>,
     /// Written when the node is linked, so that making a node that never waits costs nothing.
-    links: UnsafeCell<MaybeUninit<Links<T>>>,
+    links: std::cell::UnsafeCell<MaybeUninit<Links<T>>>,
     _pinned: PhantomPinned,
 }
 
@@ -92,7 +93,7 @@ impl<T> Node<T> {
         Node {
             value: UnsafeCell::new(value),
             linked: Cell::new(false),
-            links: UnsafeCell::new(MaybeUninit::uninit()),
+            links: std::cell::UnsafeCell::new(MaybeUninit::uninit()),
             _pinned: PhantomPinned,
         }
     }
@@ -107,7 +108,7 @@ impl<T> Node<T> {
     #[allow(clippy::mut_from_ref, reason = "the contract makes it the only one")]
     pub(super) unsafe fn cell(&self) -> &mut Option<T> {
         // SAFETY: by the contract.
-        unsafe { &mut *self.value.get() }
+        self.value.with_mut(|value| unsafe { &mut *value })
     }
 
     /// What is in the cell of a node that is not linked.
@@ -278,7 +279,7 @@ impl<T> List<T> {
         let (node, wake) = self.win()?;
         // SAFETY: its wait is won and not yet woken, or it is a future that needs the lock to go
         // on: the node is alive and its cell is ours. The cell was empty (invariant 4).
-        unsafe { (*node).value.get().write(from.take()) };
+        unsafe { (*node).value.with_mut(|value| value.write(from.take())) };
         Some(wake)
     }
 
@@ -287,7 +288,7 @@ impl<T> List<T> {
     pub(super) fn take(&mut self, to: &mut Option<T>) -> Option<Wake> {
         let (node, wake) = self.win()?;
         // SAFETY: as in `give`; `take` leaves the cell empty for the owner to see.
-        *to = unsafe { (*(*node).value.get()).take() };
+        *to = unsafe { (*node).value.with_mut(|value| (*value).take()) };
         Some(wake)
     }
 

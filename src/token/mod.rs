@@ -86,7 +86,14 @@ pub use ticket::{
     wait_timeout, withdraw,
 };
 
+/// Waits of the models' threads: the real word, and loom's sleep.
+#[cfg(all(test, loom))]
+#[path = "../../tests/loom/wait_stand_in.rs"]
+mod wait;
+
 pub(crate) use state::Outcome;
+#[cfg(all(test, loom))]
+pub(crate) use wait::{Claim, SlotRef, Wait};
 #[cfg(not(loom))]
 pub(crate) use {
     future::AsyncWait,
