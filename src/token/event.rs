@@ -26,6 +26,7 @@
 //! | CLAIMED+DONE       | park    | the same       | owner  | Acquire           | take the payload, retire      |
 //! | CLAIMED            | deliver | +DONE          | winner | AcqRel            | nothing: never touch it again |
 //! | CLAIMED+PARKED     | deliver | +DONE          | winner | Release           | wake the owner                |
+//! | CLAIMED, +-PARKED  | deliver_here | +DONE     | winner | Relaxed           | wake the owner if it parked   |
 //! | WAITING, no PARKED | revoke  | IDLE           | owner  | Acquire / Relaxed | give the slot back            |
 //! | CLAIMED+DONE       | retire  | IDLE           | owner  | Relaxed           | give the slot back            |
 //!
@@ -37,6 +38,9 @@
 //!        (D) `park` Release to `deliver` Acquire: the party as `on_complete` changed it, when the
 //!            owner was first. Through (D) the winner that saw PARKED in `claim` reads it as well.
 //! An owner that parked gets the payload through its wake.
+//!
+//! `deliver_here` is `deliver` on the owner's own thread: once the word is CLAIMED only its winner and
+//! its owner change it, and those two cannot race there.
 
 use super::state::{
     CLAIMED, DONE_BIT, GENERATION_SHIFT, IDLE, Outcome, PARKED_BIT, PUBLIC_BIT, STATE_MASK, WAITING,
@@ -140,6 +144,14 @@ pub(super) fn deliver<O: Orders>(word: &AtomicU64, parked: bool) -> Deliver {
     }
     // (C) to, and (D) from, the AcqRel of `park`.
     let before = word.fetch_or(DONE_BIT, O::DELIVER);
+    if before & PARKED_BIT != 0 { Deliver::Wake } else { Deliver::Left }
+}
+
+/// [`deliver`] on the thread that the owner runs on and never leaves.
+#[inline(always)]
+pub(super) fn deliver_here(word: &AtomicU64) -> Deliver {
+    let before = word.load(Ordering::Relaxed);
+    word.store(before | DONE_BIT, Ordering::Relaxed);
     if before & PARKED_BIT != 0 { Deliver::Wake } else { Deliver::Left }
 }
 

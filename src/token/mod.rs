@@ -20,6 +20,7 @@
 //! | `future`      | the same for futures                                            |
 //! | `ticket`      | published tickets: the public calls                             |
 //! | `payload`     | what a completed ticket carries                                 |
+//! | `cargo`       | the cell of a slot in which that lies                           |
 //! | `callback`    | closures that wait for a ticket                                 |
 //! | `inbox`       | the kernel's queue and sleep (pure)                             |
 //! | `kernel`      | the thread for signals, callbacks, deadlines and chores         |
@@ -48,6 +49,8 @@ mod state;
 
 #[cfg(not(loom))]
 mod callback;
+#[cfg(not(loom))]
+mod cargo;
 #[cfg(not(loom))]
 mod future;
 #[cfg(not(loom))]

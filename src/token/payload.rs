@@ -1,6 +1,6 @@
 //! What a completed ticket carries: nothing, a descriptor, static bytes, or a value of any type.
 //!
-//! One 32-byte enum, stored in the ticket's slot by the one party that won the ticket. A losing
+//! A 32-byte enum, put into the ticket's slot (`cargo.rs`) by the one party that won the ticket. A losing
 //! party never writes it: its payload comes back in the error.
 //!
 //! # Invariants
@@ -14,12 +14,10 @@
 
 #![forbid(unsafe_code)]
 
-use super::slot::Cargo;
 use std::any::Any;
 use std::fmt;
 
 const _: () = assert!(size_of::<Payload>() == 32);
-const _: () = assert!(size_of::<Cargo>() == 32);
 
 /// What a ticket is completed with.
 ///
@@ -32,10 +30,11 @@ const _: () = assert!(size_of::<Cargo>() == 32);
 /// assert_eq!(Payload::value(5_u32).downcast::<u32>().unwrap(), 5);
 /// ```
 #[derive(Default)]
-pub struct Payload(Form);
+pub struct Payload(pub(super) Form);
 
+/// What a payload can be.
 #[derive(Default)]
-enum Form {
+pub(super) enum Form {
     #[default]
     Empty,
     Descriptor {

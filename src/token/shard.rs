@@ -94,6 +94,12 @@ impl Shard {
         self.id
     }
 
+    /// Whether it belongs to one thread until that exits, unlike shard 0.
+    #[inline(always)]
+    pub(super) fn is_own(&self) -> bool {
+        self.id != 0
+    }
+
     /// Takes a free slot; the owner only.
     #[inline]
     pub(super) fn pop(&self) -> Option<u32> {

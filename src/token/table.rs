@@ -28,6 +28,7 @@
 //! [`Slot::wake`] must be called with no lock held.
 
 use super::callback::Callback;
+use super::cargo::CargoCell;
 use super::event::{self, Deliver, Park};
 use super::future::AsyncParty;
 use super::parker::Parker;
@@ -129,7 +130,7 @@ pub(super) fn alloc_ticket() -> &'static Slot {
 }
 
 /// [`free`] for a ticket from [`alloc_ticket`].
-#[inline]
+#[inline(never)]
 pub(super) fn free_ticket(slot: &'static Slot) {
     shard::with(|shard| {
         shard.counters.retired.bump();
@@ -179,7 +180,7 @@ pub(super) struct Slot {
     /// Whose turn it is.
     pub(super) word: WaitWord,
     party: AtomicPtr<()>,
-    cargo: UnsafeCell<MaybeUninit<Cargo>>,
+    cargo: UnsafeCell<MaybeUninit<CargoCell>>,
     /// A plain thread's sleep.
     pub(super) parker: Parker,
     index: AtomicU32,
@@ -300,7 +301,7 @@ impl Slot {
     #[inline]
     pub(super) fn win(&'static self, generation: u32, outcome: Outcome) -> Option<Won> {
         let parked = event::claim::<event::Shipped>(self.word.bare(), generation, outcome)?;
-        Some(Won { slot: self, parked })
+        Some(Won { slot: self, owner: if parked { Owner::Parked } else { Owner::Up } })
     }
 
     /// Whether the slot is the published ticket of that generation, ended or not.
@@ -316,7 +317,7 @@ impl Slot {
     /// # Panics
     ///
     /// If the ticket is not done, or somebody has taken it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn collect(&self) -> Result<Payload, WaitError> {
         let word = self.word.bare().load(Ordering::Relaxed);
         let done = PUBLIC_BIT | CLAIMED | DONE_BIT;
@@ -326,7 +327,7 @@ impl Slot {
         //   saw DONE through `park`, or was woken; both make the cargo visible.
         // - `retire` takes PUBLIC away, so the cargo is read once: callers are the one owner
         //   (`ticket.rs` compares the party), or the callback's one runner.
-        let cargo = self.cargo.with_mut(|cell| unsafe { (*cell).assume_init_read() });
+        let cargo = self.cargo.with_mut(|cell| unsafe { CargoCell::take(cell.cast()) });
         event::retire(self.word.bare());
         match cargo {
             Cargo::Delivered(payload) => Ok(payload),
@@ -360,33 +361,73 @@ impl Slot {
 #[derive(Debug)]
 pub(super) struct Won {
     slot: &'static Slot,
-    parked: bool,
+    owner: Owner,
+}
+
+/// What the winner of a ticket knows of its owner.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Owner {
+    /// It had not parked; it may be about to.
+    Up,
+    /// It sleeps.
+    Parked,
+    /// It lives on the winner's own thread, parked or not.
+    Here,
 }
 
 impl Won {
-    /// Stores the cargo and says whether the party is to be woken.
-    #[inline]
-    fn store(&self, cargo: Cargo) -> Deliver {
-        // SAFETY: this `Won` proves that the caller won the word and has not delivered, so the cell
-        // is its own, and empty since the ticket was published.
-        self.slot.cargo.with_mut(|cell| unsafe {
-            (*cell).write(cargo);
-        });
-        event::deliver::<event::Shipped>(self.slot.word.bare(), self.parked)
-    }
-
     /// Hands the cargo over and wakes the party.
-    #[inline]
+    ///
+    /// The cargo is stored in the caller's own frame, where its parts are (`cargo.rs`); the rest is out
+    /// of line.
+    #[inline(always)]
     pub(super) fn finish(self, cargo: Cargo) {
-        if self.store(cargo) == Deliver::Wake {
-            self.slot.wake();
-        }
+        self.store(cargo);
+        self.conclude();
     }
 
     /// Hands the cargo over and leaves the waking to the kernel's thread.
     pub(super) fn finish_by_kernel(self, cargo: Cargo) {
-        if self.store(cargo) == Deliver::Wake {
+        self.store(cargo);
+        if self.deliver() == Deliver::Wake {
             kernel::submit(self.slot);
+        }
+    }
+
+    /// Notes that the owner is on the calling thread, whose shard that is, if it cannot be elsewhere.
+    ///
+    /// A slot leaves its shard only by a call of the thread that has the shard, and whoever publishes
+    /// there, a coroutine or the thread itself, stays there. A callback or a future may be anywhere.
+    #[inline(always)]
+    pub(super) fn seen_from(self, shard: &Shard) -> Won {
+        let stays = matches!(self.slot.kind(), Kind::Coroutine | Kind::Thread);
+        if stays && shard.is_own() && self.slot.home() == shard.id() {
+            return Won { owner: Owner::Here, ..self };
+        }
+        self
+    }
+
+    #[inline(always)]
+    fn store(&self, cargo: Cargo) {
+        // SAFETY: this `Won` proves that the caller won the word and has not delivered, so the cell
+        // is its own, and empty since the ticket was published.
+        self.slot.cargo.with_mut(|cell| unsafe { CargoCell::put(cell.cast(), cargo) });
+    }
+
+    #[inline(never)]
+    fn conclude(self) {
+        if self.deliver() == Deliver::Wake {
+            self.slot.wake();
+        }
+    }
+
+    /// After [`store`](Won::store), once.
+    #[inline(always)]
+    fn deliver(&self) -> Deliver {
+        let word = self.slot.word.bare();
+        match self.owner {
+            Owner::Here => event::deliver_here(word),
+            owner => event::deliver::<event::Shipped>(word, owner == Owner::Parked),
         }
     }
 

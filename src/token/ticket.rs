@@ -22,7 +22,7 @@ use super::future::TicketFuture;
 use super::payload::Payload;
 use super::slot::{Cargo, Kind, SystemFutex};
 use super::state::Outcome;
-use super::table::{self, Slot};
+use super::table::{self, Slot, Won};
 use super::wait::{Claim, SlotRef};
 use super::{kernel, party, shard, thread};
 use crate::coroutine::WaitReason;
@@ -75,16 +75,30 @@ impl Ticket {
     /// # Errors
     ///
     /// [`Stale`] with the payload, if the ticket has ended already.
-    #[inline]
+    #[inline(always)]
     pub fn complete(self, payload: Payload) -> Result<(), Stale<Payload>> {
+        match self.win() {
+            Some(won) => {
+                won.finish(Cargo::Delivered(payload));
+                Ok(())
+            }
+            None => Err(Stale(payload)),
+        }
+    }
+
+    #[inline(never)]
+    fn win(self) -> Option<Won> {
         let won = self.slot().and_then(|slot| slot.win(self.generation(), Outcome::Ready(0)));
-        let Some(won) = won else {
-            shard::with(|shard| shard.counters.stale.bump());
-            return Err(Stale(payload));
-        };
-        shard::with(|shard| shard.counters.completed.bump());
-        won.finish(Cargo::Delivered(payload));
-        Ok(())
+        shard::with(|shard| match won {
+            Some(won) => {
+                shard.counters.completed.bump();
+                Some(won.seen_from(shard))
+            }
+            None => {
+                shard.counters.stale.bump();
+                None
+            }
+        })
     }
 
     /// Like [`complete`](Self::complete), for a signal handler: no lock, no allocation, no foreign
@@ -239,27 +253,28 @@ fn settle(slot: &'static Slot) {
 /// Why there is no payload: cancelled, or not the caller's ticket.
 #[inline(always)]
 pub fn wait(ticket: Ticket) -> Result<Payload, WaitError> {
-    match prepare(ticket) {
-        Plan::Return(result) => result,
+    let slot = match prepare(ticket) {
+        Plan::Refuse => return Err(WaitError::NotOwned),
+        Plan::Collect(slot) => slot,
         Plan::Suspend(slot) => {
             suspend(slot, ticket);
-            finish(slot)
+            slot
         }
-    }
+    };
+    finish(slot)
 }
 
-/// What is left to be done in the caller's frame.
+/// What is left to be done in the caller's frame. Small, so that it travels in registers, and the
+/// result is written once, to where it belongs.
 enum Plan {
-    Return(Result<Payload, WaitError>),
+    Refuse,
+    Collect(&'static Slot),
     Suspend(&'static Slot),
 }
 
 #[inline(never)]
 fn prepare(ticket: Ticket) -> Plan {
-    let slot = match ticket.owned() {
-        Ok(slot) => slot,
-        Err(error) => return Plan::Return(Err(error)),
-    };
+    let Ok(slot) = ticket.owned() else { return Plan::Refuse };
     if slot.park() == Park::Sleep {
         if slot.kind() == Kind::Coroutine {
             party::set_reason(WaitReason::Ticket, ticket.0);
@@ -267,7 +282,7 @@ fn prepare(ticket: Ticket) -> Plan {
         }
         slot.parker.park(&SystemFutex, None);
     }
-    Plan::Return(finish(slot))
+    Plan::Collect(slot)
 }
 
 #[inline(always)]
@@ -277,7 +292,8 @@ fn suspend(slot: &'static Slot, ticket: Ticket) {
     std::mem::forget(unwound);
 }
 
-#[inline(never)]
+/// In the caller's own frame, as `Won::finish`.
+#[inline(always)]
 fn finish(slot: &'static Slot) -> Result<Payload, WaitError> {
     let result = slot.collect();
     table::free_ticket(slot);

@@ -39,27 +39,40 @@ use std::time::Instant;
 #[derive(Debug)]
 pub(crate) struct Wait {
     slot: &'static Slot,
-    generation: u32,
-    caller: Caller,
+    /// Caller << 32 | generation. Two words in all, which travel in registers: in three fields they
+    /// would go through memory, written in pieces and read as one, which the processor cannot forward.
+    call: u64,
     party: PhantomData<*const ()>,
 }
 
+/// Who waits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Caller {
-    Coroutine,
-    Thread,
+    Coroutine = 0,
+    Thread = 1,
     /// A thread that has no slot any more because it exits; this one is borrowed.
-    Exiting,
+    Exiting = 2,
 }
 
 impl Wait {
+    #[inline(always)]
+    fn new(slot: &'static Slot, generation: u32, caller: Caller) -> Wait {
+        let call = (caller as u64) << 32 | u64::from(generation);
+        Wait { slot, call, party: PhantomData }
+    }
+
+    #[inline(always)]
+    fn is_called_by(&self, caller: Caller) -> bool {
+        self.call >> 32 == caller as u64
+    }
+
     /// Begins a wait of the calling party.
     #[inline(always)]
     pub(crate) fn begin() -> Wait {
         if let Some(slot) = party::current_slot()
             && let Some(generation) = slot.word.arm()
         {
-            return Wait { slot, generation, caller: Caller::Coroutine, party: PhantomData };
+            return Wait::new(slot, generation, Caller::Coroutine);
         }
         Wait::begin_slow()
     }
@@ -68,7 +81,7 @@ impl Wait {
     #[inline(always)]
     pub(crate) fn begin_for(reason: WaitReason, on: usize) -> Wait {
         let wait = Wait::begin();
-        if wait.caller == Caller::Coroutine {
+        if wait.is_coroutine() {
             party::note(wait.slot, reason, on);
         }
         wait
@@ -80,20 +93,20 @@ impl Wait {
     fn begin_slow() -> Wait {
         if let Some(slot) = party::replace_slot() {
             let generation = slot.word.arm().expect("a free slot is not worn out");
-            return Wait { slot, generation, caller: Caller::Coroutine, party: PhantomData };
+            return Wait::new(slot, generation, Caller::Coroutine);
         }
         let arm = |slot: &'static Slot| slot.word.arm().map(|generation| (slot, generation));
         let own = thread::slot().and_then(arm).or_else(|| thread::replace_slot().and_then(arm));
         let caller = if own.is_some() { Caller::Thread } else { Caller::Exiting };
         let (slot, generation) =
             own.unwrap_or_else(|| arm(thread::fresh_slot()).expect("a free slot is not worn out"));
-        Wait { slot, generation, caller, party: PhantomData }
+        Wait::new(slot, generation, caller)
     }
 
     /// Whether a coroutine waits, not a thread.
     #[inline(always)]
     pub(crate) fn is_coroutine(&self) -> bool {
-        self.caller == Caller::Coroutine
+        self.is_called_by(Caller::Coroutine)
     }
 
     /// What partners keep, together with the generation.
@@ -105,22 +118,22 @@ impl Wait {
     /// Which wait of the slot this is.
     #[inline(always)]
     pub(crate) fn generation(&self) -> u32 {
-        self.generation
+        self.call as u32
     }
 
     /// Slot and generation in one number, for wait reasons and dumps. It can be claimed only with
     /// [`SlotRef::claim`], never completed as a published ticket.
     #[inline(always)]
     pub(crate) fn ticket(&self) -> Ticket {
-        Ticket::new(self.slot.index(), self.generation)
+        Ticket::new(self.slot.index(), self.generation())
     }
 
     /// Sleeps until someone has claimed the wait and woken it. Suspends the calling coroutine, or
     /// blocks the thread.
     #[inline(always)]
     pub(crate) fn park(self) -> Outcome {
-        if self.caller == Caller::Coroutine {
-            let unwound = Unwound { slot: self.slot, generation: self.generation };
+        if self.is_coroutine() {
+            let unwound = Unwound { slot: self.slot, generation: self.generation() };
             party::wait_for_wake();
             std::mem::forget(unwound);
             return self.slot.word.outcome();
@@ -137,8 +150,8 @@ impl Wait {
     /// forgotten after a wake.
     #[inline(always)]
     pub(crate) fn park_linked<G>(self, linked: G) -> Outcome {
-        if self.caller == Caller::Coroutine {
-            let unwound = Unwound { slot: self.slot, generation: self.generation };
+        if self.is_coroutine() {
+            let unwound = Unwound { slot: self.slot, generation: self.generation() };
             let linked = linked;
             party::wait_for_wake();
             std::mem::forget(linked);
@@ -160,15 +173,15 @@ impl Wait {
     /// For a thread the futex keeps the time. For a coroutine the deadline goes to the clock that
     /// is installed, or to the kernel's thread; `sched` files its own timers and calls `park`.
     pub(crate) fn park_deadline(self, deadline: Instant) -> Outcome {
-        if self.caller == Caller::Coroutine {
+        if self.is_coroutine() {
             // If the kernel's thread cannot be started.
-            let unwound = Unwound { slot: self.slot, generation: self.generation };
-            let _served = party::arm_deadline(self.slot(), self.generation, deadline);
+            let unwound = Unwound { slot: self.slot, generation: self.generation() };
+            let _served = party::arm_deadline(self.slot(), self.generation(), deadline);
             std::mem::forget(unwound);
             return self.park();
         }
         if !self.slot.parker.park(&SystemFutex, Some(deadline))
-            && self.slot.word.claim(self.generation, Outcome::TimedOut).is_err()
+            && self.slot.word.claim(self.generation(), Outcome::TimedOut).is_err()
         {
             // Someone won in the last moment; the wake is on its way.
             self.slot.parker.park(&SystemFutex, None);
@@ -183,10 +196,10 @@ impl Wait {
     /// Gives the wait back if someone has claimed it: it must be parked, for the wake is coming.
     #[inline(always)]
     pub(crate) fn retract(self) -> Result<(), Wait> {
-        if !self.slot.word.retract(self.generation) {
+        if !self.slot.word.retract(self.generation()) {
             return Err(self);
         }
-        if self.caller == Caller::Exiting {
+        if self.is_called_by(Caller::Exiting) {
             table::free(self.slot);
         }
         Ok(())
@@ -194,7 +207,7 @@ impl Wait {
 
     fn end(self) -> Outcome {
         let outcome = self.slot.word.outcome();
-        if self.caller == Caller::Exiting {
+        if self.is_called_by(Caller::Exiting) {
             table::free(self.slot);
         }
         outcome

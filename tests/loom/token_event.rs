@@ -150,3 +150,49 @@ fn loom_revoke_or_complete() {
         assert_ne!(completer.join().unwrap(), revoked);
     });
 }
+
+/// The owner's thread completes by `deliver_here` while another thread tries to win.
+#[test]
+fn loom_delivered_on_the_owners_thread() {
+    loom::model(|| {
+        let shared = Arc::new(Shared {
+            word: AtomicU64::new(0),
+            cargo: UnsafeCell::new(0),
+            party: UnsafeCell::new(2),
+            wakes: AtomicU32::new(0),
+            wins: AtomicU32::new(0),
+        });
+        assert_eq!(publish::<Shipped>(&shared.word), Some(1));
+        let other = Arc::clone(&shared);
+        let rival = thread::spawn(move || finish::<Shipped>(&other, 10));
+        if claim::<Shipped>(&shared.word, 1, Outcome::Ready(0)).is_some() {
+            shared.wins.fetch_add(1, Ordering::Relaxed);
+            // SAFETY: the winner owns the cargo.
+            shared.cargo.with_mut(|cell| unsafe { *cell = 20 });
+            assert_eq!(deliver_here(&shared.word), Deliver::Left);
+            assert_eq!(park::<Shipped>(&shared.word), Park::Done);
+        }
+        rival.join().unwrap();
+        // SAFETY: the winner, whoever it was, has finished.
+        shared.cargo.with(|cell| assert!(unsafe { *cell } >= 10));
+        assert_eq!(shared.wins.load(Ordering::Relaxed), 1);
+        assert_eq!(shared.wakes.load(Ordering::Relaxed), 0);
+    });
+}
+
+/// From any other thread `deliver_here` and the owner's `park` overwrite each other.
+#[test]
+#[should_panic]
+fn loom_mutant_delivered_here_from_elsewhere() {
+    loom::model(|| {
+        let word = Arc::new(AtomicU64::new(0));
+        assert_eq!(publish::<Shipped>(&word), Some(1));
+        let other = Arc::clone(&word);
+        let winner = thread::spawn(move || {
+            claim::<Shipped>(&other, 1, Outcome::Ready(0)).map(|_| deliver_here(&other))
+        });
+        let parked = park::<Shipped>(&word) == Park::Sleep;
+        let woken = winner.join().unwrap().is_none_or(|deliver| deliver == Deliver::Wake);
+        assert!(!parked || woken, "the owner sleeps and nobody wakes it");
+    });
+}
