@@ -28,7 +28,7 @@ use std::collections::VecDeque;
 use super::control::ControlRef;
 use super::watch::{ShownBudget, ShownCurrent};
 use crate::arch::{self, StackPointer};
-use crate::prim::{AtomicU64, Ordering};
+use crate::prim::{AtomicU32, AtomicU64, Ordering};
 use crate::stack::{StackCache, ThreadAltStack};
 use crate::sys::fiber::Fiber;
 
@@ -44,6 +44,16 @@ pub(crate) const HANDOFF_BUDGET: u32 = 32;
 const ID_BLOCK: u64 = 1024;
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+/// The numbers of threads are multiples of this: the bits below are for whoever keeps one.
+const HERE: u32 = 16;
+
+static NEXT_NUMBER: AtomicU32 = AtomicU32::new(HERE);
+
+fn take_number() -> u32 {
+    let next = |number: u32| number.checked_add(HERE);
+    NEXT_NUMBER.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).unwrap_or(0)
+}
 
 /// What the layer below needs from the scheduler: a way to hand a coroutine to its home worker.
 pub(crate) trait Schedule: Send + Sync {
@@ -69,6 +79,7 @@ pub(crate) struct Core {
     pub(super) root_fiber: UnsafeCell<Fiber>,
     pub(super) budget: ShownBudget,
     handoffs: Cell<u32>,
+    number: u32,
     ids: Cell<(u64, u64)>,
     /// Suspended coroutines that are being unwound because they are dropped; they nest.
     pub(super) unwinding: Cell<u32>,
@@ -115,6 +126,7 @@ impl Core {
             root_fiber: UnsafeCell::new(Fiber::here()),
             budget: ShownBudget::new(SWITCH_BUDGET),
             handoffs: Cell::new(0),
+            number: take_number(),
             ids: Cell::new((0, 0)),
             unwinding: Cell::new(0),
             cache: StackCache::new(),
@@ -284,6 +296,13 @@ pub(crate) fn core<'a>() -> Option<&'a Core> {
     // SAFETY: the word is 0 or the address of the thread's own core, which lives until the thread
     // ends; the callers in this crate let no reference outlive the call stack they run on.
     unsafe { (arch::thread_word() as *const Core).as_ref() }
+}
+
+/// A number that no other thread has or had, a multiple of [`HERE`]; 0 if there is no core, or no
+/// number left.
+#[inline(always)]
+pub(crate) fn here() -> u32 {
+    core().map_or(0, |core| core.number)
 }
 
 /// This thread's core, made on first use; `None` once the thread is shutting down.

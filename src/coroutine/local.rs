@@ -11,6 +11,7 @@ use core::fmt;
 use std::any::Any;
 use std::rc::Rc;
 
+use super::control::ControlRef;
 use super::core::core;
 
 /// Clones a value for a coroutine that is being spawned.
@@ -32,7 +33,7 @@ struct Entry {
 }
 
 /// Values on their way to a coroutine that is being spawned.
-pub(crate) struct Inherited(Vec<InheritedEntry>);
+pub(crate) struct Inherited(Box<[InheritedEntry]>);
 
 struct InheritedEntry {
     key: usize,
@@ -154,9 +155,19 @@ fn with_locals<R>(f: impl FnOnce(&mut Locals) -> R) -> R {
 }
 
 /// Clones of the values that a coroutine spawned now begins with.
+#[inline(always)]
 pub(crate) fn inherit() -> Option<Inherited> {
-    let core = core()?;
-    let me = core.current()?;
+    let me = core()?.current()?;
+    // SAFETY: own thread only, and the reference ends here.
+    if unsafe { (*me.locals().get()).is_none() } {
+        return None;
+    }
+    inherit_from(me)
+}
+
+#[cold]
+#[inline(never)]
+fn inherit_from(me: ControlRef) -> Option<Inherited> {
     // SAFETY: own thread only; the clones below run user code, but on a list of their own.
     let entries: Vec<_> = unsafe { (*me.locals().get()).as_ref() }?
         .values

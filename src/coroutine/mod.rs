@@ -30,7 +30,7 @@ use std::panic::Location;
 use std::sync::Arc;
 
 pub(crate) use control::ControlRef;
-pub(crate) use core::{Core, SWITCH_BUDGET, Schedule, core, core_or_make};
+pub(crate) use core::{Core, SWITCH_BUDGET, Schedule, core, core_or_make, here};
 pub use generator::{Coroutine, CoroutineBuilder, CoroutineState, Yielder};
 pub use local::LocalKey;
 pub(crate) use local::{Inherited, adopt, inherit};

@@ -1,17 +1,28 @@
 //! The end of a spawned job: its result, the one who joins it, and who frees it.
 //!
-//! | from               | call     | adds     | who     | order   | the caller must now               |
-//! |--------------------|----------|----------|---------|---------|-----------------------------------|
-//! | -                  | register | WAITER   | joiner  | AcqRel  | park                              |
-//! | DONE               | register | -        | joiner  | Acquire | take the result                   |
-//! | -                  | complete | DONE     | worker  | AcqRel  | nothing, never look again         |
-//! | WAITER             | complete | DONE     | worker  | AcqRel  | copy the waiter, release, wake it |
-//! | DROPPED            | complete | DONE     | worker  | AcqRel  | free the job                      |
-//! | DONE, WAITER       | release  | RELEASED | worker  | Release | wake the copy, never look again   |
-//! | WAITER             | withdraw | - WAITER | joiner  | AcqRel  | nothing                           |
-//! | DONE, WAITER       | withdraw | -        | joiner  | Acquire | wait for RELEASED, take the result|
-//! | -                  | abandon  | DROPPED  | handle  | AcqRel  | nothing, never look again         |
-//! | DONE               | abandon  | DROPPED  | handle  | AcqRel  | free the job                      |
+//! | from               | call     | to                 | who     | order   | the caller must now               |
+//! |--------------------|----------|--------------------|---------|---------|-----------------------------------|
+//! | -                  | pin      | H                  | spawner | Relaxed | give the job to thread H only     |
+//! | -, H               | register | WAITER             | joiner  | AcqRel  | park                              |
+//! | -                  | register | WAITER + J         | joiner  | AcqRel  | park                              |
+//! | H                  | register | WAITER + H         | joiner  | Relaxed | park; on H                        |
+//! | DONE               | register | the same           | joiner  | Acquire | take the result                   |
+//! | -, H               | complete | + DONE             | worker  | AcqRel  | nothing, never look again         |
+//! | WAITER             | complete | + DONE             | worker  | AcqRel  | copy the waiter, release, wake it |
+//! | WAITER + J, on J   | complete | DONE, WAITER, RELEASED | worker | Relaxed | wake the waiter               |
+//! | DROPPED            | complete | + DONE             | worker  | AcqRel  | free the job                      |
+//! | DROPPED + H, on H  | complete | the same           | worker  | Acquire | free the job                      |
+//! | DONE, WAITER       | release  | + RELEASED         | worker  | Release | wake the copy, never look again   |
+//! | WAITER             | withdraw | -                  | joiner  | AcqRel  | nothing                           |
+//! | DONE, WAITER       | withdraw | the same           | joiner  | Acquire | wait for RELEASED, take the result|
+//! | -, H               | abandon  | + DROPPED          | handle  | AcqRel  | nothing, never look again         |
+//! | H                  | abandon  | DROPPED + H        | handle  | Relaxed | the same; on H                    |
+//! | DONE               | abandon  | + DROPPED          | handle  | AcqRel  | free the job                      |
+//!
+//! H and J are threads, by number: the only one that will complete the job, and the one on which
+//! a coroutine is parked to join it, with nothing else to end its wait. Where both parties of a step
+//! are one thread they cannot race, and a load and a store do for what is a locked instruction
+//! otherwise. That is the common case: a coroutine that joins what it has spawned.
 //!
 //! The waiter cell belongs to the joiner until WAITER is set, to the worker from DONE to RELEASED.
 //!
@@ -20,12 +31,15 @@
 //! publishes that the worker is through with the cell. (D) `abandon`'s Release lets the worker that
 //! finds DROPPED free what the handle last touched.
 
-use crate::prim::{AtomicU8, Ordering};
+use crate::prim::{AtomicU32, Ordering};
 
-const DONE: u8 = 1;
-const WAITER: u8 = 2;
-const DROPPED: u8 = 4;
-const RELEASED: u8 = 8;
+const DONE: u32 = 1;
+const WAITER: u32 = 2;
+const DROPPED: u32 = 4;
+const RELEASED: u32 = 8;
+
+/// The bits of a thread's number that are used otherwise.
+const FLAGS: u32 = 15;
 
 /// What the worker that completed a job must do now.
 #[must_use]
@@ -35,6 +49,8 @@ pub(super) enum Completed {
     Left,
     /// Copy the waiter, call [`Completion::release`], wake the copy.
     Wake,
+    /// Wake the waiter, a coroutine of this thread that nobody else can wake.
+    WakeHere,
     /// Free the job.
     Free,
 }
@@ -42,38 +58,70 @@ pub(super) enum Completed {
 /// The state of a job's end.
 #[derive(Debug)]
 pub(super) struct Completion {
-    bits: AtomicU8,
+    word: AtomicU32,
 }
 
 impl Completion {
     pub(super) fn new() -> Completion {
-        Completion { bits: AtomicU8::new(0) }
+        Completion { word: AtomicU32::new(0) }
+    }
+
+    /// Says that only the thread `here` will complete the job, before anybody else knows of it.
+    #[inline]
+    pub(super) fn pin(&self, here: u32) {
+        debug_assert_eq!(here & FLAGS, 0, "a number with room for the flags");
+        self.word.store(here, Ordering::Relaxed);
     }
 
     /// Whether the result is there.
     #[inline(always)]
     pub(super) fn is_done(&self) -> bool {
         // (R) from `complete`.
-        self.bits.load(Ordering::Acquire) & DONE != 0
+        self.word.load(Ordering::Acquire) & DONE != 0
     }
 
     /// Announces the waiter in the cell; false: the result is there already.
-    pub(super) fn register(&self) -> bool {
-        // (W) to `complete`; (R) from it on failure.
-        self.bits.compare_exchange(0, WAITER, Ordering::AcqRel, Ordering::Acquire).is_ok()
-    }
-
-    /// Announces the result.
+    ///
+    /// `here` is 0, or the number of the calling thread if the waiter is a coroutine of it whose
+    /// wait nothing but the job ends.
     #[inline]
-    pub(super) fn complete(&self) -> Completed {
-        self.complete_with(Ordering::AcqRel)
+    pub(super) fn register(&self, here: u32) -> bool {
+        // (R) from `complete`.
+        let seen = self.word.load(Ordering::Acquire);
+        if seen & DONE != 0 {
+            return false;
+        }
+        if here != 0 && seen == here {
+            self.word.store(here | WAITER, Ordering::Relaxed);
+            return true;
+        }
+        // (W) to `complete`; (R) from it on failure.
+        let (ok, failed) = (Ordering::AcqRel, Ordering::Acquire);
+        self.word.compare_exchange(seen, here | WAITER, ok, failed).is_ok()
     }
 
-    /// [`complete`](Completion::complete) with an ordering that a test may weaken.
+    /// Announces the result. `here` is the number of the calling thread, or 0.
+    #[inline]
+    pub(super) fn complete(&self, here: u32) -> Completed {
+        self.complete_with(here, Ordering::Acquire, Ordering::AcqRel)
+    }
+
+    /// [`complete`](Completion::complete) with orderings that a test may weaken.
     #[inline(always)]
-    pub(super) fn complete_with(&self, order: Ordering) -> Completed {
+    pub(super) fn complete_with(&self, here: u32, look: Ordering, order: Ordering) -> Completed {
+        if here != 0 {
+            // (D) from `abandon`.
+            let seen = self.word.load(look);
+            if seen == here | WAITER {
+                self.word.store(DONE | WAITER | RELEASED, Ordering::Relaxed);
+                return Completed::WakeHere;
+            }
+            if seen == here | DROPPED {
+                return Completed::Free;
+            }
+        }
         // (R) to whoever finds DONE; (W), (D) from `register` and `abandon`.
-        let before = self.bits.fetch_or(DONE, order);
+        let before = self.word.fetch_or(DONE, order);
         if before & DROPPED != 0 {
             Completed::Free
         } else if before & WAITER != 0 {
@@ -87,30 +135,39 @@ impl Completion {
     pub(super) fn release(&self) {
         // (L) to `withdraw`. A plain store: the joiner waits or withdraws, and neither writes; the
         // handle is the joiner's, so nobody abandons.
-        self.bits.store(DONE | WAITER | RELEASED, Ordering::Release);
+        self.word.store(DONE | WAITER | RELEASED, Ordering::Release);
     }
 
     /// Takes the waiter back after its wait ended otherwise; true: the result is there and the
     /// worker is through.
     pub(super) fn withdraw(&self) -> bool {
-        if self.bits.compare_exchange(WAITER, 0, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+        let seen = self.word.load(Ordering::Relaxed);
+        let (ok, failed) = (Ordering::AcqRel, Ordering::Acquire);
+        if seen & DONE == 0 && self.word.compare_exchange(seen, 0, ok, failed).is_ok() {
             return false;
         }
         // (L) from `release`, which is a few instructions away.
-        while self.bits.load(Ordering::Acquire) & RELEASED == 0 {
+        while self.word.load(Ordering::Acquire) & RELEASED == 0 {
             crate::prim::thread_yield();
         }
         true
     }
 
-    /// The handle goes; true: the job is the caller's to free.
+    /// The handle goes; true: the job is the caller's to free. `here` is the address of the calling
+    /// thread, or 0.
     #[inline]
-    pub(super) fn abandon(&self) -> bool {
-        if self.is_done() {
+    pub(super) fn abandon(&self, here: u32) -> bool {
+        // (R) from `complete`.
+        let seen = self.word.load(Ordering::Acquire);
+        if seen & DONE != 0 {
             return true;
         }
+        if here != 0 && seen == here {
+            self.word.store(here | DROPPED, Ordering::Relaxed);
+            return false;
+        }
         // (D) to `complete`; (R) from it.
-        self.bits.fetch_or(DROPPED, Ordering::AcqRel) & DONE != 0
+        self.word.fetch_or(DROPPED, Ordering::AcqRel) & DONE != 0
     }
 }
 

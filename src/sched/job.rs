@@ -25,7 +25,7 @@ use super::completion::{Completed, Completion};
 use super::scope::JobToken;
 use super::shared::{Aborted, PanicReport, Shared, aborted};
 use super::worker::current_worker;
-use crate::coroutine::{ControlRef, Core, Inherited, adopt, core, is_forced_unwind};
+use crate::coroutine::{ControlRef, Core, Inherited, adopt, core, here, is_forced_unwind};
 use crate::stack::StackSize;
 use crate::token::{Outcome, SlotRef};
 
@@ -76,7 +76,7 @@ pub(crate) struct Description {
     pub(crate) location: &'static Location<'static>,
     pub(crate) stack_size: StackSize,
     pub(crate) inherited: Option<Inherited>,
-    pub(super) token: OnceLock<Box<JobToken>>,
+    pub(super) token: Option<Box<JobToken>>,
 }
 
 /// A job that has not run: whoever holds it runs it.
@@ -97,32 +97,45 @@ impl<F, T> Job<F, T>
 where
     F: FnOnce() -> T,
 {
+    const VTABLE: &'static Vtable = &Vtable {
+        run: Job::<F, T>::run,
+        fail: Job::<F, T>::fail,
+        give_up: Job::<F, T>::give_up,
+        take: Job::<F, T>::take,
+        free: Job::<F, T>::free,
+    };
+
     /// Boxes a closure; returns the two ends.
-    #[inline]
+    ///
+    /// The fields are written where they belong, one by one: put together first and then moved as a
+    /// whole, what has just been written in pieces would be read in larger ones, for which the
+    /// processor waits.
+    #[inline(always)]
     pub(super) fn make(description: Description, closure: F) -> (JobRef, JobHandle<T>) {
         let Description { id, name, location, stack_size, inherited, token } = description;
-        let job = Box::new(Job {
-            header: Header {
-                vtable: &Vtable {
-                    run: Job::<F, T>::run,
-                    fail: Job::<F, T>::fail,
-                    give_up: Job::<F, T>::give_up,
-                    take: Job::<F, T>::take,
-                    free: Job::<F, T>::free,
-                },
-                completion: Completion::new(),
-                waiter: UnsafeCell::new(None),
-                id,
-                name,
-                location,
-                stack_size,
-                inherited: UnsafeCell::new(inherited),
-                token,
-            },
-            slot: UnsafeCell::new(Slot::<F, T> { closure: ManuallyDrop::new(closure) }),
-        });
-        let header = NonNull::from(Box::leak(job)).cast::<Header>();
-        (JobRef(header), JobHandle { header, marker: core::marker::PhantomData })
+        let job: *mut Job<F, T> = Box::leak(Box::new_uninit()).as_mut_ptr();
+        // SAFETY: the box was made just now. Each field is written before the job is given out, and
+        // nothing in between unwinds.
+        unsafe {
+            let header = &raw mut (*job).header;
+            (&raw mut (*header).vtable).write(Self::VTABLE);
+            (&raw mut (*header).completion).write(Completion::new());
+            (&raw mut (*header).waiter).write(UnsafeCell::new(None));
+            (&raw mut (*header).id).write(id);
+            (&raw mut (*header).name).write(name);
+            (&raw mut (*header).location).write(location);
+            (&raw mut (*header).stack_size).write(stack_size);
+            (&raw mut (*header).inherited).write(UnsafeCell::new(inherited));
+            (&raw mut (*header).token).write(OnceLock::new());
+            if let Some(token) = token {
+                // A lock that is new takes the value.
+                let _ = (*header).token.set(token);
+            }
+            let closure = ManuallyDrop::new(closure);
+            (&raw mut (*job).slot).write(UnsafeCell::new(Slot::<F, T> { closure }));
+            let header = NonNull::new_unchecked(header);
+            (JobRef(header), JobHandle { header, marker: core::marker::PhantomData })
+        }
     }
 
     /// # Safety
@@ -185,8 +198,16 @@ where
         unsafe {
             let result = result.map_err(Panicked::wrap);
             (*(*job).slot.get()).result = ManuallyDrop::new(result);
-            match (*job).header.completion.complete() {
+            match (*job).header.completion.complete(here()) {
                 Completed::Left => {}
+                Completed::WakeHere => {
+                    // Nobody but this thread can end that wait, nor take it back (`completion.rs`).
+                    if let Some((slot, generation)) = (*(*job).header.waiter.get()).take()
+                        && let Some(claim) = slot.claim_exclusive(generation, Outcome::Ready(0))
+                    {
+                        claim.wake();
+                    }
+                }
                 Completed::Wake => {
                     let waiter = (*(*job).header.waiter.get()).take();
                     (*job).header.completion.release();
@@ -353,7 +374,7 @@ impl<T> JobHandle<T> {
 
 impl<T> Drop for JobHandle<T> {
     fn drop(&mut self) {
-        if self.header().completion.abandon() {
+        if self.header().completion.abandon(here()) {
             // Dropping the result may run the user's destructor: on the dropper's stack.
             // SAFETY: done and abandoned, so the job is ours to free.
             unsafe { (self.header().vtable.free)(self.header) }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use super::job::{JobHandle, JobResult};
 use crate::cancel::CancelToken;
-use crate::coroutine::{WaitReason, current_waiter};
+use crate::coroutine::{WaitReason, current_waiter, here};
 use crate::error::CancelReason;
 use crate::timer;
 use crate::token::{AsyncWait, Outcome, Wait};
@@ -65,9 +65,12 @@ impl<T> JoinHandle<T> {
     ///
     /// The payload of its panic; [`Aborted`](crate::runtime::Aborted) if the runtime shut down
     /// before it had ended; [`StackError`](crate::error::StackError) if there was no stack for it.
-    #[inline]
+    #[inline(always)]
     pub fn join(mut self) -> JobResult<T> {
-        self.wait(None, None);
+        if self.polling.is_some() {
+            self.stop_polling();
+        }
+        self.job().wait_alone();
         self.take()
     }
 
@@ -130,7 +133,7 @@ impl<T> JoinHandle<T> {
         let header = self.job().header();
         // SAFETY: the cell is the joiner's until `register` succeeds.
         unsafe { *header.waiter.get() = Some((wait.slot(), wait.generation())) };
-        header.completion.register()
+        header.completion.register(0)
     }
 
     /// Takes the registration of a future back.
@@ -183,13 +186,45 @@ impl<T> Drop for JoinHandle<T> {
 }
 
 impl<T> JobHandle<T> {
+    /// Waits for the job and nothing else. Planned out of line; parked in the caller's own frame.
+    #[inline(always)]
+    fn wait_alone(&self) {
+        if self.header().completion.is_done() {
+            return;
+        }
+        if let Some(wait) = self.plan() {
+            let guard = Withdraw(self);
+            let outcome = wait.park();
+            guard.disarm();
+            debug_assert_eq!(outcome, Outcome::Ready(0), "nothing but the job ends this wait");
+        }
+    }
+
+    /// Registers a wait that only the job will end; `None`: the result is there.
+    #[inline(never)]
+    fn plan(&self) -> Option<Wait> {
+        let header = self.header();
+        let wait = Wait::begin_for(WaitReason::Join, header.id as usize);
+        // SAFETY: the cell is the joiner's until `register` succeeds.
+        unsafe { *header.waiter.get() = Some((wait.slot(), wait.generation())) };
+        let here = if wait.is_coroutine() { here() } else { 0 };
+        if header.completion.register(here) {
+            return Some(wait);
+        }
+        if let Some(me) = current_waiter() {
+            me.set_reason(WaitReason::None, 0);
+        }
+        retract(wait);
+        None
+    }
+
     #[inline(never)]
     fn wait(&self, deadline: Option<u64>, token: Option<&CancelToken>) -> bool {
         let header = self.header();
         let wait = Wait::begin();
         // SAFETY: the cell is the joiner's until `register` succeeds.
         unsafe { *header.waiter.get() = Some((wait.slot(), wait.generation())) };
-        if !header.completion.register() {
+        if !header.completion.register(0) {
             retract(wait);
             return true;
         }

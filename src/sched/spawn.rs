@@ -5,7 +5,7 @@
 //! Coroutines of a runtime. From other threads, [`Runtime::spawn`](crate::Runtime::spawn).
 
 use core::panic::Location;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use super::enter::with_entered;
 use super::job::{Description, Job};
@@ -112,24 +112,29 @@ fn no_runtime(what: &str) -> ! {
     )
 }
 
-#[inline]
+#[inline(always)]
 pub(super) fn describe(
     name: Option<Arc<str>>,
     stack_size: StackSize,
     location: &'static Location<'static>,
 ) -> Description {
-    Description { inherited: inherit(), ..describe_bare(name, stack_size, location) }
+    let inherited = inherit();
+    Description { id: next_id(), name, location, stack_size, inherited, token: None }
 }
 
 /// As [`describe`], without the values that the caller's coroutine would pass on.
-#[inline]
+#[inline(always)]
 pub(super) fn describe_bare(
     name: Option<Arc<str>>,
     stack_size: StackSize,
     location: &'static Location<'static>,
 ) -> Description {
-    let id = core_or_make().map_or(0, crate::coroutine::Core::take_id);
-    Description { id, name, location, stack_size, inherited: None, token: OnceLock::new() }
+    Description { id: next_id(), name, location, stack_size, inherited: None, token: None }
+}
+
+#[inline(always)]
+fn next_id() -> u64 {
+    core_or_make().map_or(0, crate::coroutine::Core::take_id)
 }
 
 /// Spawns a job on a runtime from wherever the caller is.
@@ -278,7 +283,7 @@ impl Builder {
         };
         let mut description = describe(self.name, stack_size, location);
         if let Some(parent) = self.cancel {
-            description.token = OnceLock::from(Box::new(JobToken::below(&parent, shared)));
+            description.token = Some(Box::new(JobToken::below(&parent, shared)));
         }
         Ok(description)
     }

@@ -27,7 +27,7 @@ use super::parker::{SLEEPING, SUMMONED};
 use super::patience::Patience;
 use super::shared::{Remote, Shared, bump};
 use crate::coroutine::sched::{self, Launch};
-use crate::coroutine::{Core, Schedule, Watch, core, core_or_make};
+use crate::coroutine::{Core, Schedule, Watch, core, core_or_make, here};
 use crate::prim::Ordering;
 use crate::sys::{clock, cpu, futex, membarrier, poller};
 use crate::timer::Timers;
@@ -63,8 +63,10 @@ pub(crate) struct Worker {
     stopping_since: Cell<Option<u64>>,
     /// Naps taken while the runtime ends.
     naps: Cell<u32>,
-    /// Jobs spawned here for here, which may not travel.
+    /// Jobs spawned here that stay here: they may not travel, or there is nobody to travel to.
     pinned: RefCell<std::collections::VecDeque<JobRef>>,
+    /// Whether the runtime has no other worker, nor a spare.
+    alone: bool,
 }
 
 impl core::fmt::Debug for Worker {
@@ -85,6 +87,7 @@ pub(crate) fn current_worker<'a>() -> Option<&'a Worker> {
 impl Worker {
     pub(super) fn new(shared: Arc<Shared>, index: usize, deque: Deque<JobRef>) -> Worker {
         let remote = Arc::clone(&shared.remotes[index]);
+        let alone = shared.remotes.len() == 1;
         Worker {
             schedule: Arc::clone(&remote) as Arc<dyn Schedule>,
             shared,
@@ -102,6 +105,7 @@ impl Worker {
             naps: Cell::new(0),
             random: Cell::new(0x9E37_79B9_7F4A_7C15 ^ (index as u64 + 1)),
             pinned: RefCell::default(),
+            alone,
         }
     }
 
@@ -414,6 +418,9 @@ impl Worker {
     /// Queues a job that any worker may take.
     #[inline]
     pub(crate) fn spawn(&self, job: JobRef) {
+        if self.alone {
+            return self.spawn_pinned(job);
+        }
         bump(&self.remote.counts.spawned);
         self.deque.push(job);
         note_jobs();
@@ -421,7 +428,9 @@ impl Worker {
     }
 
     /// Queues a job that must stay here.
+    #[inline]
     pub(crate) fn spawn_pinned(&self, job: JobRef) {
+        job.header().completion.pin(here());
         bump(&self.remote.counts.spawned);
         self.pinned.borrow_mut().push_back(job);
         note_jobs();
