@@ -147,23 +147,24 @@ impl<T> List<T> {
     ///
     /// - `node` is linked in this list.
     #[inline(always)]
-    unsafe fn unlink(&mut self, node: *const Node<T>) -> Waiter {
-        // SAFETY: it and its neighbours are linked, hence alive (invariant 3); the links are read
-        // once, for `linked` says that they hold nothing any more.
+    unsafe fn unlink(&mut self, node: *const Node<T>) {
+        // SAFETY: it and its neighbours are linked, hence alive (invariant 3). The links are looked
+        // at in place: copied whole, they would come back from memory in pieces that the processor
+        // cannot forward.
         unsafe {
-            let links = (*node).links().read();
-            if links.previous.is_null() {
-                self.first = links.next;
+            let links = (*node).links();
+            let (previous, next) = ((*links).previous, (*links).next);
+            if previous.is_null() {
+                self.first = next;
             } else {
-                (*(*links.previous).links()).next = links.next;
+                (*(*previous).links()).next = next;
             }
-            if links.next.is_null() {
-                self.last = links.previous;
+            if next.is_null() {
+                self.last = previous;
             } else {
-                (*(*links.next).links()).previous = links.previous;
+                (*(*next).links()).previous = previous;
             }
             (*node).linked.set(false);
-            links.waiter
         }
     }
 
@@ -172,11 +173,16 @@ impl<T> List<T> {
     fn win(&mut self) -> Option<(*const Node<T>, Wake)> {
         while !self.first.is_null() {
             let node = self.first;
-            // SAFETY: it is linked here.
-            match unsafe { self.unlink(node) } {
-                Waiter::Direct(party) => return Some((node, Wake::Direct(party))),
+            // SAFETY: it is linked here; its links stay readable until its owner runs again, which
+            // is after this call.
+            let waiter = unsafe {
+                self.unlink(node);
+                &(*(*node).links()).waiter
+            };
+            match waiter {
+                Waiter::Direct(party) => return Some((node, Wake::Direct(*party))),
                 Waiter::Timed { slot, generation } => {
-                    if let Some(claim) = slot.claim(generation, Outcome::Ready(0)) {
+                    if let Some(claim) = slot.claim(*generation, Outcome::Ready(0)) {
                         return Some((node, Wake::Timed(claim)));
                     }
                 }
@@ -346,7 +352,7 @@ impl<T> Channel<T> {
         std::mem::forget(linked);
         if node.linked.get() {
             // SAFETY: it is linked in this list, by the call above.
-            let _waiter = unsafe { self.list(side).unlink(node) };
+            unsafe { self.list(side).unlink(node) };
         }
         if outcome == Outcome::Ready(0) { End::Over } else { End::TimedOut }
     }
@@ -458,7 +464,7 @@ impl<T> Drop for Linked<'_, T> {
     fn drop(&mut self) {
         if self.node.linked.get() {
             // SAFETY: it is linked in this list; the reference ends here.
-            let _waiter = unsafe { self.channel.list(self.side).unlink(self.node) };
+            unsafe { self.channel.list(self.side).unlink(self.node) };
             return;
         }
         // A partner was here.
