@@ -431,3 +431,31 @@ fn a_close_ends_the_wait_for_room_in_the_arena() {
         assert_eq!(sent.join().unwrap(), Err(SendBytesError::Closed));
     }
 }
+
+#[test]
+fn a_value_that_comes_back_is_counted_once() {
+    let (tx, rx) = channel::builder().capacity(1).metrics(true).build();
+    {
+        let mut receiving = Box::pin(rx.recv_async());
+        assert!(poll(receiving.as_mut(), Waker::noop()).is_pending());
+        tx.send(1).unwrap();
+    }
+    let figures = rx.snapshot();
+    assert_eq!((figures.sends, figures.recvs, figures.depth), (1, 0, 1));
+    assert_eq!(rx.recv(), Ok(1));
+    let figures = rx.snapshot();
+    assert_eq!((figures.sends, figures.recvs, figures.depth), (1, 1, 0));
+}
+
+#[test]
+fn a_receive_that_panics_loses_nothing() {
+    let (tx, rx) = channel::builder().capacity(1).metrics(true).build();
+    let refuses = Waker::from(Arc::new(Refuses));
+    tx.send(1).unwrap();
+    let mut sending = pin!(tx.send_async(2));
+    assert!(poll(sending.as_mut(), &refuses).is_pending());
+    assert!(catch_unwind(AssertUnwindSafe(|| rx.recv())).is_err());
+    assert_eq!(rx.try_iter().collect::<Vec<_>>(), [1, 2]);
+    let figures = rx.snapshot();
+    assert_eq!((figures.sends, figures.recvs), (2, 2));
+}

@@ -37,6 +37,21 @@ impl<T> Shared<T> {
         }
     }
 
+    /// Counts a value that a waiting receiver was given and did not take: it is in the buffer now.
+    /// Under the lock.
+    pub(super) fn count_handed_back(&self) {
+        if let Some(figures) = &self.figures {
+            figures.handed_back();
+        }
+    }
+
+    /// Counts a value that was taken out and is in the buffer again. Under the lock.
+    pub(super) fn count_taken_back(&self) {
+        if let Some(figures) = &self.figures {
+            figures.taken_back();
+        }
+    }
+
     /// What the overflow policy lets fall.
     pub(super) fn discard(&self, value: T) {
         if let Some(figures) = &self.figures {

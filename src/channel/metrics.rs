@@ -10,7 +10,7 @@
 //!
 //! 1. `stored` to `first` are written by the holder of the lock only; the others by anybody, with
 //!    one atomic operation.
-//! 2. No figure ever falls, but `depth`.
+//! 2. No figure ever falls, but `depth`, and `recvs` and `matches` by a value that comes back.
 //!
 //! # Who calls this, and what it may call
 //!
@@ -70,6 +70,11 @@ fn bump(figure: &AtomicU64) -> u64 {
     before
 }
 
+/// Takes one away where nobody else writes.
+fn lower(figure: &AtomicU64) {
+    figure.store(figure.load(Ordering::Relaxed).saturating_sub(1), Ordering::Relaxed);
+}
+
 impl Figures {
     /// A value went into the buffer, which now holds `len`. Under the lock.
     #[inline(always)]
@@ -94,6 +99,17 @@ impl Figures {
         if bump(&self.handed).is_multiple_of(STAMP) {
             self.stamp();
         }
+    }
+
+    /// A value that was handed to a receiver went into the buffer after all. Under the lock.
+    pub(super) fn handed_back(&self) {
+        lower(&self.handed);
+        bump(&self.stored);
+    }
+
+    /// A value that came out went back. Under the lock.
+    pub(super) fn taken_back(&self) {
+        lower(&self.taken);
     }
 
     /// A value came out. Under the lock.

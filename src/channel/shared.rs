@@ -28,6 +28,7 @@ use crate::prim::{AtomicBool, AtomicUsize, Ordering};
 use crate::token::Wait;
 use crate::util::Panics;
 use std::fmt;
+use std::task::Waker;
 
 /// Wakes that a close or a batch carries out of the lock at a time.
 const BATCH: usize = 32;
@@ -233,14 +234,37 @@ impl<T> Shared<T> {
                 self.note_len(&engine);
                 self.count_taken(wake.is_some());
                 drop(engine);
-                if let Some(wake) = wake {
-                    wake.wake();
+                match wake {
+                    None => {}
+                    Some(Wake::Party(claim)) => claim.wake(),
+                    Some(Wake::Task(waker)) => self.wake_sender(waker, cell),
                 }
                 Ok(End::Done)
             }
             Received::Empty => Err(engine),
             Received::Closed => Ok(End::Closed),
         }
+    }
+
+    /// Wakes the future that has got room. If its waker panics, so does the receive: what it took goes
+    /// back.
+    #[cold]
+    fn wake_sender(&self, waker: Waker, cell: &mut Option<T>) {
+        let mut panics = Panics::new();
+        panics.catch(|| waker.wake());
+        if panics.caught() {
+            let mut engine = self.lock.enter();
+            let wake = engine.put_back(cell.take());
+            self.note_len(&engine);
+            if wake.is_none() {
+                self.count_taken_back();
+            }
+            drop(engine);
+            if let Some(wake) = wake {
+                panics.catch(|| wake.wake());
+            }
+        }
+        panics.resume();
     }
 
     #[cold]

@@ -212,6 +212,9 @@ impl<T> Shared<T> {
             if value.is_some() {
                 wake = engine.put_back(value);
                 self.note_len(&engine);
+                if wake.is_none() {
+                    self.count_handed_back();
+                }
             }
         }
         drop(engine);

@@ -31,6 +31,11 @@ impl Panics {
         }
     }
 
+    /// Whether there was one.
+    pub(crate) fn caught(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Goes on with the first panic, unless the thread is panicking already.
     ///
     /// # Panics
