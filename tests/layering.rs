@@ -86,6 +86,8 @@ const UNSAFE_FENCE: &[&str] = &[
     "src/channel/future",
     // Waiters on the frames of coroutines of one thread, and their cells.
     "src/channel/local/core",
+    // The operation of a local future, pinned with its node.
+    "src/channel/local/future",
     // Cells and seats of a ring with one user at each end.
     "src/channel/spsc/flow",
     "src/channel/spsc/half",

@@ -20,7 +20,12 @@
 #![forbid(unsafe_code)]
 
 use super::parties::{self, Awaited, Parties};
-use crate::error::{BroadcastError, BroadcastTimeoutError, SendError, TryBroadcastError};
+use super::shared::End;
+use super::wait::Limits;
+use crate::cancel::CancelToken;
+use crate::error::{
+    BroadcastCancelError, BroadcastError, BroadcastTimeoutError, SendError, TryBroadcastError,
+};
 use crate::prim::{Arc, Mutex};
 use std::collections::VecDeque;
 use std::fmt;
@@ -268,11 +273,11 @@ impl<T: Clone> Subscriber<T> {
     /// channel is closed and this subscriber has had everything.
     pub fn recv(&mut self) -> Result<T, BroadcastError> {
         let Subscriber { shared, position, .. } = self;
-        let next = parties::wait(&shared.state, None, |state| state.next(position));
-        own(next.expect("there is no deadline")).map_err(|error| match error {
-            TryBroadcastError::Lagged(missed) => BroadcastError::Lagged(missed),
-            _ => BroadcastError::Closed,
-        })
+        let next = parties::wait(&shared.state, Limits::default(), |state| state.next(position));
+        match next {
+            Ok(next) => own(next).map_err(lasting),
+            Err(_) => unreachable!("there is no limit"),
+        }
     }
 
     /// Receives the next value if there is one.
@@ -291,14 +296,58 @@ impl<T: Clone> Subscriber<T> {
     ///
     /// The time is up, or as [`recv`](Subscriber::recv).
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<T, BroadcastTimeoutError> {
+        self.recv_until(Instant::now().checked_add(timeout))
+    }
+
+    /// Receives the next value, waiting until `deadline` at most.
+    ///
+    /// # Errors
+    ///
+    /// The deadline has passed, or as [`recv`](Subscriber::recv).
+    pub fn recv_deadline(&mut self, deadline: Instant) -> Result<T, BroadcastTimeoutError> {
+        self.recv_until(Some(deadline))
+    }
+
+    fn recv_until(&mut self, deadline: Option<Instant>) -> Result<T, BroadcastTimeoutError> {
+        self.recv_limited(Limits { deadline, cancel: None }).map_err(|error| match error {
+            BroadcastCancelError::Lagged(missed) => BroadcastTimeoutError::Lagged(missed),
+            BroadcastCancelError::Closed => BroadcastTimeoutError::Closed,
+            _ => BroadcastTimeoutError::Timeout,
+        })
+    }
+
+    /// Receives the next value, unless `token` is cancelled before one comes.
+    ///
+    /// # Errors
+    ///
+    /// The token is cancelled, or as [`recv`](Subscriber::recv).
+    pub fn recv_cancellable(&mut self, token: &CancelToken) -> Result<T, BroadcastCancelError> {
+        self.recv_limited(Limits { deadline: None, cancel: Some(token) })
+    }
+
+    /// Receives the next value, unless `token` is cancelled or `timeout` is over before one comes.
+    ///
+    /// # Errors
+    ///
+    /// The token is cancelled (this comes first), the time is up, or as [`recv`](Subscriber::recv).
+    pub fn recv_timeout_cancellable(
+        &mut self,
+        timeout: Duration,
+        token: &CancelToken,
+    ) -> Result<T, BroadcastCancelError> {
         let deadline = Instant::now().checked_add(timeout);
+        self.recv_limited(Limits { deadline, cancel: Some(token) })
+    }
+
+    fn recv_limited(&mut self, limits: Limits<'_>) -> Result<T, BroadcastCancelError> {
         let Subscriber { shared, position, .. } = self;
-        match parties::wait(&shared.state, deadline, |state| state.next(position)) {
-            None => Err(BroadcastTimeoutError::Timeout),
-            Some(next) => own(next).map_err(|error| match error {
-                TryBroadcastError::Lagged(missed) => BroadcastTimeoutError::Lagged(missed),
-                _ => BroadcastTimeoutError::Closed,
+        match parties::wait(&shared.state, limits, |state| state.next(position)) {
+            Ok(next) => own(next).map_err(|error| match lasting(error) {
+                BroadcastError::Lagged(missed) => BroadcastCancelError::Lagged(missed),
+                BroadcastError::Closed => BroadcastCancelError::Closed,
             }),
+            Err(End::Cancelled) => Err(BroadcastCancelError::Cancelled),
+            Err(_) => Err(BroadcastCancelError::Timeout),
         }
     }
 
@@ -314,12 +363,7 @@ impl<T: Clone> Subscriber<T> {
     fn poll_recv(&mut self, context: &Context<'_>) -> Poll<Result<T, BroadcastError>> {
         let Subscriber { shared, position, key } = self;
         let next = parties::poll(&shared.state, *key, context, |state| state.next(position));
-        next.map(|next| {
-            own(next).map_err(|error| match error {
-                TryBroadcastError::Lagged(missed) => BroadcastError::Lagged(missed),
-                _ => BroadcastError::Closed,
-            })
-        })
+        next.map(|next| own(next).map_err(lasting))
     }
 
     /// Values of its own that it has not had yet; those that it has lost do not count.
@@ -345,6 +389,14 @@ impl<T: Clone> Subscriber<T> {
 /// The value itself: moved out if this was the last who wanted it.
 fn own<T: Clone>(next: Result<Arc<T>, TryBroadcastError>) -> Result<T, TryBroadcastError> {
     next.map(Arc::unwrap_or_clone)
+}
+
+/// What a wait ends with that was not for nothing.
+fn lasting(error: TryBroadcastError) -> BroadcastError {
+    match error {
+        TryBroadcastError::Lagged(missed) => BroadcastError::Lagged(missed),
+        TryBroadcastError::Empty | TryBroadcastError::Closed => BroadcastError::Closed,
+    }
 }
 
 impl<T> Clone for Subscriber<T> {

@@ -54,7 +54,12 @@ impl<T, C: Deref<Target = Shared<T>>> Operation<T, C> {
     }
 
     /// [`poll`](Operation::poll) of a send.
+    ///
+    /// # Panics
+    ///
+    /// If it was ready before: there is no value to be sent.
     fn poll_send(self: Pin<&Self>, context: &Context<'_>) -> Poll<Result<(), SendError<T>>> {
+        assert!(self.is_loaded(), "polled after it was ready");
         let failed = |value| Err(self.channel.send_failed(value));
         self.poll(context).map(|left| left.map_or(Ok(()), failed))
     }
@@ -73,11 +78,9 @@ impl<T, C: Deref<Target = Shared<T>>> Operation<T, C> {
     }
 
     /// Whether the cell of a sender holds a value that is not sent.
-    #[cfg(feature = "sink")]
-    fn is_loaded(self: Pin<&mut Self>) -> bool {
-        let this = self.as_ref().get_ref();
+    fn is_loaded(&self) -> bool {
         // SAFETY: looked at only when it is not linked, so the node is ours.
-        this.linked.get() || unsafe { this.node.cell() }.is_some()
+        self.linked.get() || unsafe { self.node.cell() }.is_some()
     }
 }
 
@@ -266,10 +269,10 @@ mod sink {
         }
 
         fn poll_flush(
-            mut self: Pin<&mut Self>,
+            self: Pin<&mut Self>,
             context: &mut Context<'_>,
         ) -> Poll<Result<(), Self::Error>> {
-            if !operation!(self.as_mut()).is_loaded() {
+            if !self.operation.is_loaded() {
                 return Poll::Ready(Ok(()));
             }
             operation!(self).as_ref().poll_send(context)

@@ -73,6 +73,8 @@ mod sender;
 #[cfg(not(loom))]
 mod shared;
 #[cfg(not(loom))]
+mod verbs;
+#[cfg(not(loom))]
 mod wait;
 #[cfg(not(loom))]
 mod watch;
@@ -111,5 +113,6 @@ pub use spsc::spsc;
 pub use watch::{WatchReceiver, WatchSender, Watched, watch};
 #[cfg(not(loom))]
 pub use zref::{
-    BytesReceiver, BytesSender, Capacity, Traffic, ZrefReceiver, ZrefSender, bytes, bytes_in, zref,
+    BytesReceiver, BytesSender, Capacity, Traffic, ZrefReceiver, ZrefRecvArm, ZrefSendArm,
+    ZrefSender, bytes, bytes_in, zref,
 };

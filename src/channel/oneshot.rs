@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::{Receiver, Sender, bounded};
+use super::{Receiver, RecvArm, Sender, bounded};
 use crate::cancel::CancelToken;
 use crate::error::{RecvCancelError, RecvError, RecvTimeoutError, SendError, TryRecvError};
 use std::time::Duration;
@@ -94,7 +94,13 @@ impl<T> OneshotReceiver<T> {
         self.0.recv_async().await
     }
 
-    /// The receiver as one of a channel, for `select!`.
+    /// An arm for a [`Select`](super::Select), and for `v = rx.recv() =>` in `select!`.
+    #[must_use]
+    pub fn arm(&self) -> RecvArm<'_, T> {
+        self.0.arm()
+    }
+
+    /// The receiver as one of a channel, for all the other verbs.
     #[must_use]
     pub fn as_receiver(&self) -> &Receiver<T> {
         &self.0

@@ -17,13 +17,14 @@
 
 #![forbid(unsafe_code)]
 
+use super::shared::End;
+use super::wait::Limits;
 use crate::coroutine::WaitReason;
 use crate::prim::{Mutex, MutexGuard};
 use crate::token::{Outcome, SlotRef, Wait};
 use crate::util::Panics;
 use std::fmt;
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
 
 enum Party {
     Waiting { slot: SlotRef, generation: u32 },
@@ -135,30 +136,29 @@ pub(super) fn poll<S: Awaited, R>(
     Poll::Pending
 }
 
-/// Looks by `look` until it says something, asleep in between; `None`: the deadline has passed.
+/// Looks by `look` until it says something, asleep in between; `Err`: a limit was reached first.
 pub(super) fn wait<S: Awaited, R>(
     state: &Mutex<S>,
-    deadline: Option<Instant>,
+    limits: Limits<'_>,
     mut look: impl FnMut(&mut S) -> Option<R>,
-) -> Option<R> {
+) -> Result<R, End> {
+    if limits.is_cancelled() {
+        return Err(End::Cancelled);
+    }
     let address = std::ptr::from_ref(state).addr();
     loop {
         let mut guard: MutexGuard<'_, S> = state.lock();
         if let Some(seen) = look(&mut guard) {
-            return Some(seen);
+            return Ok(seen);
         }
         let wait = Wait::begin_for(WaitReason::Recv, address);
         let slot = wait.slot();
         guard.parties().add(slot, wait.generation());
         drop(guard);
-        let outcome = match deadline {
-            None => wait.park(),
-            Some(deadline) => wait.park_deadline(deadline),
-        };
-        if outcome == Outcome::TimedOut {
+        if let Some(end) = limits.park(wait) {
             let mut guard = state.lock();
             guard.parties().remove(slot);
-            return look(&mut guard);
+            return look(&mut guard).ok_or(end);
         }
     }
 }

@@ -9,13 +9,12 @@ use super::metrics::Snapshot;
 use super::metrics_pipe::{self, MetricsConfig, MetricsPipe};
 use super::node::Node;
 use super::shared::{End, Shared, Side};
+use super::verbs::{limited_sends, looks};
 use super::wait::Limits;
-use crate::cancel::CancelToken;
-use crate::error::{SendCancelError, SendError, SendTimeoutError, TrySendError};
+use crate::error::{SendError, TrySendError};
 use crate::prim::Arc;
 use std::fmt;
 use std::io;
-use std::time::{Duration, Instant};
 
 /// Sends into a channel. Clones send into the same one; when the last is dropped, it closes.
 ///
@@ -58,92 +57,9 @@ impl<T> Sender<T> {
         self.shared.try_send(value)
     }
 
-    /// Sends `value`, waiting for `timeout` at most; zero tries.
-    ///
-    /// # Errors
-    ///
-    /// The time is up, or the channel is closed: the value comes back.
-    pub fn send_timeout(&self, value: T, timeout: Duration) -> Result<(), SendTimeoutError<T>> {
-        match Instant::now().checked_add(timeout) {
-            Some(deadline) => self.send_deadline(value, deadline),
-            None => Ok(self.send(value)?),
-        }
-    }
+    limited_sends!(self, [&self], T);
 
-    /// Sends `value`, waiting until `deadline` at most; one that has passed tries.
-    ///
-    /// # Errors
-    ///
-    /// The deadline has passed, or the channel is closed: the value comes back.
-    pub fn send_deadline(&self, value: T, deadline: Instant) -> Result<(), SendTimeoutError<T>> {
-        let limits = Limits { deadline: Some(deadline), cancel: None };
-        self.send_limited(value, limits).map_err(|(value, end)| match end {
-            End::TimedOut => SendTimeoutError::Timeout(value),
-            End::Refused => SendTimeoutError::Full(value),
-            _ => SendTimeoutError::Closed(value),
-        })
-    }
-
-    /// Sends `value`, unless `token` is cancelled before it is sent.
-    ///
-    /// A cancel that comes when the value is already with a receiver has no effect on this call.
-    ///
-    /// # Errors
-    ///
-    /// The token is cancelled, or the channel is closed: the value comes back.
-    pub fn send_cancellable(
-        &self,
-        value: T,
-        token: &CancelToken,
-    ) -> Result<(), SendCancelError<T>> {
-        self.send_cancel_limited(value, token, None)
-    }
-
-    /// Sends `value`, unless `token` is cancelled or `timeout` is over before it is sent.
-    ///
-    /// # Errors
-    ///
-    /// The token is cancelled (this comes first), the time is up, or the channel is closed: the
-    /// value comes back.
-    pub fn send_timeout_cancellable(
-        &self,
-        value: T,
-        timeout: Duration,
-        token: &CancelToken,
-    ) -> Result<(), SendCancelError<T>> {
-        self.send_cancel_limited(value, token, Instant::now().checked_add(timeout))
-    }
-
-    /// Sends `value`, unless `token` is cancelled or `deadline` passes before it is sent.
-    ///
-    /// # Errors
-    ///
-    /// As [`send_timeout_cancellable`](Self::send_timeout_cancellable).
-    pub fn send_deadline_cancellable(
-        &self,
-        value: T,
-        deadline: Instant,
-        token: &CancelToken,
-    ) -> Result<(), SendCancelError<T>> {
-        self.send_cancel_limited(value, token, Some(deadline))
-    }
-
-    fn send_cancel_limited(
-        &self,
-        value: T,
-        token: &CancelToken,
-        deadline: Option<Instant>,
-    ) -> Result<(), SendCancelError<T>> {
-        let limits = Limits { deadline, cancel: Some(token) };
-        self.send_limited(value, limits).map_err(|(value, end)| match end {
-            End::Cancelled => SendCancelError::Cancelled(value),
-            End::TimedOut => SendCancelError::Timeout(value),
-            End::Refused => SendCancelError::Full(value),
-            _ => SendCancelError::Closed(value),
-        })
-    }
-
-    fn send_limited(&self, value: T, limits: Limits<'_>) -> Result<(), (T, End)> {
+    pub(super) fn send_limited(&self, value: T, limits: Limits<'_>) -> Result<(), (T, End)> {
         let node = Node::new(Some(value));
         let end = self.shared.wait_limited(&node, Side::Send, limits);
         node.into_value().map_or(Ok(()), |value| Err((value, end)))
@@ -225,35 +141,7 @@ impl<T> Sender<T> {
         self.shared.close()
     }
 
-    /// Whether the channel is closed.
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        self.shared.is_closed()
-    }
-
-    /// Values in the buffer at this moment; those of waiting senders do not count.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.shared.len()
-    }
-
-    /// Whether the buffer is empty at this moment.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Whether the buffer is full at this moment; at a rendezvous it always is.
-    #[must_use]
-    pub fn is_full(&self) -> bool {
-        self.capacity().is_some_and(|capacity| self.len() >= capacity)
-    }
-
-    /// How many values the buffer holds; `None` without a bound.
-    #[must_use]
-    pub fn capacity(&self) -> Option<usize> {
-        self.shared.capacity()
-    }
+    looks!(shared);
 
     /// Whether both send into the same channel.
     #[must_use]

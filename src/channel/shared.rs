@@ -23,7 +23,9 @@ use super::node::{List, Node, Waiter, Wake};
 use super::policy::Undelivered;
 use super::wait::Linked;
 use crate::coroutine::WaitReason;
-use crate::error::{RecvError, SendError, TryRecvError, TrySendError};
+use crate::error::{
+    RecvCancelError, RecvError, RecvTimeoutError, SendError, TryRecvError, TrySendError,
+};
 use crate::prim::{AtomicBool, AtomicUsize, Ordering};
 use crate::token::Wait;
 use crate::util::Panics;
@@ -84,6 +86,25 @@ pub(super) enum End {
     Refused,
     TimedOut,
     Cancelled,
+}
+
+impl End {
+    /// Of a receive with a deadline that received nothing.
+    pub(super) fn timeout_error(self) -> RecvTimeoutError {
+        match self {
+            End::TimedOut => RecvTimeoutError::Timeout,
+            _ => RecvTimeoutError::Closed,
+        }
+    }
+
+    /// Of a cancellable receive that received nothing.
+    pub(super) fn cancel_error(self) -> RecvCancelError {
+        match self {
+            End::Cancelled => RecvCancelError::Cancelled,
+            End::TimedOut => RecvCancelError::Timeout,
+            _ => RecvCancelError::Closed,
+        }
+    }
 }
 
 /// The heart of a channel.

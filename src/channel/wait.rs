@@ -29,8 +29,35 @@ pub(super) struct Limits<'a> {
 }
 
 impl Limits<'_> {
-    fn is_cancelled(&self) -> bool {
+    pub(super) fn is_cancelled(&self) -> bool {
         self.cancel.is_some_and(CancelToken::is_cancelled)
+    }
+
+    /// Sleeps until `wait` is ended; `Some`: by a limit, and not by what was waited for. A cancel
+    /// comes before a deadline.
+    pub(super) fn park(&self, wait: Wait) -> Option<End> {
+        let (slot, generation) = (wait.slot(), wait.generation());
+        let registered = self.cancel.map(|token| {
+            // Cancelled already: the wait is ended like by a cancel, and the wake awaited.
+            let registered = token.register(slot, generation, Outcome::Cancelled);
+            if registered.is_none()
+                && let Some(claim) = slot.claim(generation, Outcome::Cancelled)
+            {
+                claim.wake();
+            }
+            registered
+        });
+        let outcome = match self.deadline {
+            Some(deadline) => wait.park_deadline(deadline),
+            None => wait.park(),
+        };
+        drop(registered);
+        match outcome {
+            Outcome::Cancelled => Some(End::Cancelled),
+            Outcome::TimedOut if self.is_cancelled() => Some(End::Cancelled),
+            Outcome::TimedOut => Some(End::TimedOut),
+            Outcome::Ready(_) | Outcome::Closed => None,
+        }
     }
 }
 
@@ -62,26 +89,11 @@ impl<T> Shared<T> {
         unsafe { side.list(&mut engine).push(node, Waiter::Shared { slot, generation, arm: 0 }) };
         drop(engine);
         let linked = Linked { shared: self, node, side };
-        let registered = limits.cancel.map(|token| {
-            // Cancelled already: the wait is ended like by a cancel, and the wake awaited.
-            let registered = token.register(slot, generation, Outcome::Cancelled);
-            if registered.is_none()
-                && let Some(claim) = slot.claim(generation, Outcome::Cancelled)
-            {
-                claim.wake();
-            }
-            registered
-        });
-        let outcome = match limits.deadline {
-            Some(deadline) => wait.park_deadline(deadline),
-            None => wait.park(),
-        };
+        let ended = limits.park(wait);
         std::mem::forget(linked);
-        drop(registered);
-        if outcome != Outcome::Ready(0) {
+        if let Some(end) = ended {
             self.abandon(node, side);
-            let cancelled = outcome == Outcome::Cancelled || limits.is_cancelled();
-            return if cancelled { End::Cancelled } else { End::TimedOut };
+            return end;
         }
         // SAFETY: a partner has unlinked the node, and its wake has ordered what it did.
         let full = unsafe { node.cell() }.is_some();

@@ -15,7 +15,11 @@
 #![forbid(unsafe_code)]
 
 use super::parties::{self, Awaited, Parties};
-use crate::error::{RecvError, RecvTimeoutError, SendError};
+use super::shared::End;
+use super::verbs::limited_waits;
+use super::wait::Limits;
+use crate::cancel::CancelToken;
+use crate::error::{RecvCancelError, RecvError, RecvTimeoutError, SendError};
 use crate::prim::{Arc, Mutex};
 use std::fmt;
 use std::future::poll_fn;
@@ -276,22 +280,19 @@ impl<T> WatchReceiver<T> {
     ///
     /// The channel is closed and the latest value was seen.
     pub fn changed(&mut self) -> Result<(), RecvError> {
-        let WatchReceiver { shared, seen, .. } = self;
-        parties::wait(&shared.state, None, |state| state.news(seen)).expect("there is no deadline")
+        self.changed_limited(Limits::default()).map_err(|_| RecvError)
     }
 
-    /// As [`changed`](WatchReceiver::changed), waiting for `timeout` at most.
-    ///
-    /// # Errors
-    ///
-    /// The time is up, or the channel is closed and the latest value was seen.
-    pub fn changed_timeout(&mut self, timeout: Duration) -> Result<(), RecvTimeoutError> {
-        let deadline = Instant::now().checked_add(timeout);
+    fn changed_limited(&mut self, limits: Limits<'_>) -> Result<(), End> {
         let WatchReceiver { shared, seen, .. } = self;
-        match parties::wait(&shared.state, deadline, |state| state.news(seen)) {
-            None => Err(RecvTimeoutError::Timeout),
-            Some(news) => Ok(news?),
-        }
+        let news = parties::wait(&shared.state, limits, |state| state.news(seen))?;
+        news.map_err(|RecvError| End::Closed)
+    }
+
+    limited_waits! {
+        self, [&mut self], (), "Waits for a value that was not seen; then it is",
+        changed changed_limited => changed_timeout changed_deadline changed_cancellable
+        changed_timeout_cancellable changed_deadline_cancellable
     }
 
     /// As [`changed`](WatchReceiver::changed), as a future.
@@ -313,7 +314,58 @@ impl<T> WatchReceiver<T> {
     /// # Errors
     ///
     /// The channel is closed and its last value is not.
-    pub fn wait_for(
+    pub fn wait_for(&mut self, wanted: impl FnMut(&T) -> bool) -> Result<Watched<T>, RecvError> {
+        self.wait_for_limited(wanted, Limits::default()).map_err(|_| RecvError)
+    }
+
+    /// As [`wait_for`](WatchReceiver::wait_for), waiting for `timeout` at most.
+    ///
+    /// # Errors
+    ///
+    /// The time is up, or as [`wait_for`](WatchReceiver::wait_for).
+    pub fn wait_for_timeout(
+        &mut self,
+        wanted: impl FnMut(&T) -> bool,
+        timeout: Duration,
+    ) -> Result<Watched<T>, RecvTimeoutError> {
+        let deadline = Instant::now().checked_add(timeout);
+        self.wait_for_limited(wanted, Limits { deadline, cancel: None }).map_err(End::timeout_error)
+    }
+
+    /// As [`wait_for`](WatchReceiver::wait_for), unless `token` is cancelled before.
+    ///
+    /// # Errors
+    ///
+    /// The token is cancelled, or as [`wait_for`](WatchReceiver::wait_for).
+    pub fn wait_for_cancellable(
+        &mut self,
+        wanted: impl FnMut(&T) -> bool,
+        token: &CancelToken,
+    ) -> Result<Watched<T>, RecvCancelError> {
+        let limits = Limits { deadline: None, cancel: Some(token) };
+        self.wait_for_limited(wanted, limits).map_err(End::cancel_error)
+    }
+
+    fn wait_for_limited(
+        &mut self,
+        mut wanted: impl FnMut(&T) -> bool,
+        limits: Limits<'_>,
+    ) -> Result<Watched<T>, End> {
+        loop {
+            let value = self.borrow_and_update();
+            if wanted(&value) {
+                return Ok(value);
+            }
+            self.changed_limited(limits)?;
+        }
+    }
+
+    /// As [`wait_for`](WatchReceiver::wait_for), as a future.
+    ///
+    /// # Errors
+    ///
+    /// The channel is closed and its last value is not as wanted.
+    pub async fn wait_for_async(
         &mut self,
         mut wanted: impl FnMut(&T) -> bool,
     ) -> Result<Watched<T>, RecvError> {
@@ -322,7 +374,8 @@ impl<T> WatchReceiver<T> {
             if wanted(&value) {
                 return Ok(value);
             }
-            self.changed()?;
+            drop(value);
+            self.changed_async().await?;
         }
     }
 

@@ -37,6 +37,20 @@ pub enum BroadcastTimeoutError {
     Closed,
 }
 
+/// Why a subscriber received nothing before a cancel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[non_exhaustive]
+pub enum BroadcastCancelError {
+    /// The token was cancelled first.
+    Cancelled,
+    /// The deadline passed first.
+    Timeout,
+    /// It was too far behind: so many values are lost to it. The next call goes on behind them.
+    Lagged(u64),
+    /// The channel is closed and the subscriber has had everything.
+    Closed,
+}
+
 fn lagged(f: &mut fmt::Formatter<'_>, missed: u64) -> fmt::Result {
     write!(f, "the subscriber lags and has lost {missed} values")
 }
@@ -74,6 +88,18 @@ impl fmt::Display for BroadcastTimeoutError {
     }
 }
 
+impl fmt::Display for BroadcastCancelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BroadcastCancelError::Cancelled => f.write_str("the receive was cancelled"),
+            BroadcastCancelError::Timeout => f.write_str("the deadline passed before a value came"),
+            BroadcastCancelError::Lagged(missed) => lagged(f, *missed),
+            BroadcastCancelError::Closed => f.write_str(CLOSED),
+        }
+    }
+}
+
+impl Error for BroadcastCancelError {}
 impl Error for BroadcastError {}
 impl Error for TryBroadcastError {}
 impl Error for BroadcastTimeoutError {}

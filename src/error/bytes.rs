@@ -19,6 +19,8 @@ pub enum SendBytesError {
     Full,
     /// The deadline passed first.
     Timeout,
+    /// The token was cancelled first.
+    Cancelled,
     /// The channel is closed.
     Closed,
     /// The arena cannot hold them, and waiting would not help or was not wanted.
@@ -35,6 +37,7 @@ impl fmt::Display for SendBytesError {
             SendBytesError::Timeout => {
                 f.write_str("the deadline passed before the bytes were sent")
             }
+            SendBytesError::Cancelled => f.write_str("the send was cancelled"),
             SendBytesError::Closed => f.write_str("cannot send into a closed channel"),
             SendBytesError::Arena(error) => error.fmt(f),
         }

@@ -17,7 +17,9 @@ mod token;
 mod workers;
 
 pub use arena::{AliasError, ArenaError, RegionError, StaleDescriptor};
-pub use broadcast::{BroadcastError, BroadcastTimeoutError, TryBroadcastError};
+pub use broadcast::{
+    BroadcastCancelError, BroadcastError, BroadcastTimeoutError, TryBroadcastError,
+};
 pub use bytes::SendBytesError;
 pub use channel::{
     RecvCancelError, RecvError, RecvTimeoutError, SendCancelError, SendError, SendTimeoutError,

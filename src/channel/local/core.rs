@@ -2,15 +2,15 @@
 //!
 //! There is no lock, no atomic and no slot of the wait table on the way from coroutine to coroutine:
 //! a node on the waiter's frame names the coroutine itself, and its partner, which runs on the same
-//! thread, moves the value and queues it. Only a wait with a deadline goes through a slot, because
-//! a timer may end it as well.
+//! thread, moves the value and queues it. Only a wait with a deadline or a cancel token goes through
+//! a slot, because something else may end it as well. A future's node holds its waker.
 //!
 //! # Invariants
 //!
 //! 1. All handles of a channel, and all frames with nodes of it, belong to one thread: the handles
 //!    hold an `Rc`, and a coroutine that has started never leaves its thread.
 //! 2. No reference into the state is alive while a coroutine is suspended, and none while code of
-//!    the user's runs: no `Drop` is called with one.
+//!    the user's runs: no `Drop` and no waker is called with one.
 //! 3. A linked node stays where it is until it is unlinked: by a partner that wakes it, or by its
 //!    owner's guard.
 //! 4. The cell of a waiting sender is full until its value is taken, that of a waiting receiver is
@@ -23,7 +23,9 @@
 //! thread to end it.
 
 use super::super::buffer::Buffer;
-use crate::coroutine::{self, ControlRef, WaitReason};
+use super::super::shared::{End, Side};
+use super::super::wait::Limits;
+use crate::coroutine::{self, ControlRef};
 use crate::error::{RecvError, SendError, TryRecvError, TrySendError};
 use crate::token::{Claim, Outcome, SlotRef, Wait};
 use crate::util::Panics;
@@ -32,7 +34,7 @@ use std::fmt;
 use std::marker::PhantomPinned;
 use std::mem::MaybeUninit;
 use std::ptr;
-use std::time::Instant;
+use std::task::{Context, Poll, Waker};
 
 /// What a send without room does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,32 +43,20 @@ pub(super) enum Full {
     Replace,
 }
 
-/// A side of a channel.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Side {
-    Send,
-    Recv,
-}
-
-/// How a wait with a deadline ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum End {
-    /// The cell says what happened.
-    Over,
-    TimedOut,
-}
-
 enum Waiter {
     /// A coroutine that waits here and nowhere else.
     Direct(ControlRef),
-    /// A wait that its deadline may end first.
-    Timed { slot: SlotRef, generation: u32 },
+    /// A wait that something else may end first.
+    Limited { slot: SlotRef, generation: u32 },
+    /// A future.
+    Task(Waker),
 }
 
 #[must_use = "the party sleeps until it is woken"]
 enum Wake {
     Direct(ControlRef),
-    Timed(Claim),
+    Limited(Claim),
+    Task(Waker),
 }
 
 impl Wake {
@@ -74,7 +64,8 @@ impl Wake {
     fn wake(self) {
         match self {
             Wake::Direct(party) => party.make_ready(),
-            Wake::Timed(claim) => claim.wake(),
+            Wake::Limited(claim) => claim.wake(),
+            Wake::Task(waker) => waker.wake(),
         }
     }
 }
@@ -181,10 +172,14 @@ impl<T> List<T> {
             };
             match waiter {
                 Waiter::Direct(party) => return Some((node, Wake::Direct(*party))),
-                Waiter::Timed { slot, generation } => {
+                Waiter::Limited { slot, generation } => {
                     if let Some(claim) = slot.claim(*generation, Outcome::Ready(0)) {
-                        return Some((node, Wake::Timed(claim)));
+                        return Some((node, Wake::Limited(claim)));
                     }
+                }
+                Waiter::Task(waker) => {
+                    // SAFETY: the waker is moved out once, here: the node is unlinked.
+                    return Some((node, Wake::Task(unsafe { ptr::read(waker) })));
                 }
             }
         }
@@ -199,6 +194,13 @@ struct State<T> {
     capacity: usize,
     full: Full,
     closed: bool,
+}
+
+impl<T> State<T> {
+    /// Ends the wait of anybody.
+    fn win_any(&mut self) -> Option<(*const Node<T>, Wake)> {
+        self.receivers.win().or_else(|| self.senders.win())
+    }
 }
 
 /// The heart of a local channel.
@@ -242,7 +244,7 @@ impl<T> Channel<T> {
     /// Sends if that needs no waiting.
     #[inline(always)]
     pub(super) fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
-        // SAFETY: wakes only queue; what falls out is dropped after the last use.
+        // SAFETY: a wake, or the drop of what falls out, is the last thing that happens.
         let state = unsafe { self.state() };
         if state.closed {
             return Err(TrySendError::Closed(value));
@@ -272,7 +274,7 @@ impl<T> Channel<T> {
     /// Receives if that needs no waiting.
     #[inline(always)]
     pub(super) fn try_recv(&self) -> Result<T, TryRecvError> {
-        // SAFETY: wakes only queue, nothing is dropped.
+        // SAFETY: a wake is the last thing that happens, nothing is dropped.
         let state = unsafe { self.state() };
         if let Some(value) = state.buffer.pop() {
             if !state.senders.is_empty()
@@ -334,27 +336,116 @@ impl<T> Channel<T> {
         // SAFETY: the reference ends here; the node stays on the caller's frame until it is
         // unlinked, by a partner or by `linked`.
         unsafe { self.list(side).push(node, Waiter::Direct(party)) };
-        party.set_reason(reason(side), self.address());
+        party.set_reason(side.reason(), self.address());
         let linked = Linked { channel: self, node, side, party: Some(party) };
         coroutine::wait_for_wake();
         std::mem::forget(linked);
     }
 
-    /// Waits until `deadline` at most. On a plain thread only the deadline ends it.
+    /// Sends or receives within `limits`; the cell says whether it happened. On a plain thread only
+    /// the limits end a wait.
     #[inline(never)]
-    pub(super) fn wait_until(&self, node: &Node<T>, side: Side, deadline: Instant) -> End {
-        let wait = Wait::begin_for(reason(side), self.address());
-        let waiter = Waiter::Timed { slot: wait.slot(), generation: wait.generation() };
+    pub(super) fn wait_limited(&self, node: &Node<T>, side: Side, limits: Limits<'_>) -> End {
+        if limits.is_cancelled() {
+            return End::Cancelled;
+        }
+        if let Some(end) = self.try_node(node, side) {
+            return end;
+        }
+        let wait = Wait::begin_for(side.reason(), self.address());
+        let waiter = Waiter::Limited { slot: wait.slot(), generation: wait.generation() };
         // SAFETY: as in `wait`.
         unsafe { self.list(side).push(node, waiter) };
         let linked = Linked { channel: self, node, side, party: None };
-        let outcome = wait.park_deadline(deadline);
+        let ended = limits.park(wait);
         std::mem::forget(linked);
         if node.linked.get() {
-            // SAFETY: it is linked in this list, by the call above.
+            // SAFETY: it is linked in this list, by the call above. Its waiter needs no drop.
             unsafe { self.list(side).unlink(node) };
         }
-        if outcome == Outcome::Ready(0) { End::Over } else { End::TimedOut }
+        ended.unwrap_or(End::Closed)
+    }
+
+    /// Does what `node` is for if that needs no waiting; then the cell says whether it happened.
+    fn try_node(&self, node: &Node<T>, side: Side) -> Option<End> {
+        // SAFETY: the node is the caller's and not linked; the reference ends before anything else.
+        let cell = || unsafe { &mut *node.value.get() };
+        match side {
+            Side::Send => match self.try_send(cell().take().expect("polled after it was ready")) {
+                Ok(()) => Some(End::Done),
+                Err(TrySendError::Closed(value)) => {
+                    *cell() = Some(value);
+                    Some(End::Closed)
+                }
+                Err(TrySendError::Full(value)) => {
+                    *cell() = Some(value);
+                    None
+                }
+            },
+            Side::Recv => match self.try_recv() {
+                Ok(value) => {
+                    *cell() = Some(value);
+                    Some(End::Done)
+                }
+                Err(TryRecvError::Closed) => Some(End::Closed),
+                Err(TryRecvError::Empty) => None,
+            },
+        }
+    }
+
+    /// Sends or receives for a future; once ready, what is in the cell says whether it happened.
+    ///
+    /// # Safety
+    ///
+    /// - The node stays where it is until it is dropped; if this was pending, its owner calls
+    ///   [`abandon`](Channel::abandon) before that.
+    pub(super) unsafe fn poll(
+        &self,
+        node: &Node<T>,
+        side: Side,
+        pending: &mut bool,
+        context: &Context<'_>,
+    ) -> Poll<Option<T>> {
+        // A waker's clone is code of the user's: nothing is borrowed.
+        let waker = context.waker().clone();
+        if node.linked.get() {
+            // SAFETY: a linked node's links are written; the reference ends before the drop.
+            let old =
+                unsafe { std::mem::replace(&mut (*node.links()).waiter, Waiter::Task(waker)) };
+            drop(old);
+            return Poll::Pending;
+        }
+        if !*pending && self.try_node(node, side).is_none() {
+            // SAFETY: as in `wait`; the node stays by the contract.
+            unsafe { self.list(side).push(node, Waiter::Task(waker)) };
+            *pending = true;
+            return Poll::Pending;
+        }
+        *pending = false;
+        // SAFETY: not linked, so the cell is the owner's.
+        Poll::Ready(unsafe { (*node.value.get()).take() })
+    }
+
+    /// Takes out a node whose owner will not wait for it. A value that a receiver was given and will
+    /// not use goes to the next one.
+    #[cold]
+    pub(super) fn abandon(&self, node: &Node<T>, side: Side) {
+        if node.linked.get() {
+            // SAFETY: it is linked in this list; the reference ends before the waiter is dropped,
+            // which is moved out once.
+            let _waiter = unsafe {
+                self.list(side).unlink(node);
+                ptr::read(&raw const (*node.links()).waiter)
+            };
+            return;
+        }
+        if side == Side::Recv {
+            // SAFETY: unlinked, so the cell is the owner's again.
+            let value = unsafe { (*node.value.get()).take() };
+            if let Some(value) = value {
+                self.put_back(value);
+            }
+        }
     }
 
     /// # Safety
@@ -373,13 +464,20 @@ impl<T> Channel<T> {
 
     /// No more sends: those who wait are woken. True the first time.
     pub(super) fn close(&self) -> bool {
-        // SAFETY: wakes only queue.
-        let state = unsafe { self.state() };
-        if std::mem::replace(&mut state.closed, true) {
+        let mut panics = Panics::new();
+        let first = self.close_all(&mut panics);
+        panics.resume();
+        first
+    }
+
+    fn close_all(&self, panics: &mut Panics) -> bool {
+        // SAFETY: the reference ends here.
+        if std::mem::replace(&mut unsafe { self.state() }.closed, true) {
             return false;
         }
-        while let Some((_, wake)) = state.receivers.win().or_else(|| state.senders.win()) {
-            wake.wake();
+        // SAFETY: the reference ends before the wake: a waker is code of the user's.
+        while let Some((_, wake)) = unsafe { self.state() }.win_any() {
+            panics.catch(|| wake.wake());
         }
         true
     }
@@ -397,8 +495,8 @@ impl<T> Channel<T> {
         if count.get() != 0 {
             return;
         }
-        self.close();
         let mut panics = Panics::new();
+        self.close_all(&mut panics);
         while side == Side::Recv
             && let Ok(value) = self.try_recv()
         {
@@ -425,19 +523,12 @@ impl<T> Channel<T> {
         unsafe { self.state() }.closed
     }
 
-    pub(super) fn bound(&self) -> Option<usize> {
+    pub(super) fn capacity(&self) -> Option<usize> {
         self.bound
     }
 
     fn address(&self) -> usize {
         ptr::from_ref(self).addr()
-    }
-}
-
-fn reason(side: Side) -> WaitReason {
-    match side {
-        Side::Send => WaitReason::Send,
-        Side::Recv => WaitReason::Recv,
     }
 }
 
@@ -462,20 +553,9 @@ struct Linked<'a, T> {
 impl<T> Drop for Linked<'_, T> {
     #[cold]
     fn drop(&mut self) {
-        if self.node.linked.get() {
-            // SAFETY: it is linked in this list; the reference ends here.
-            unsafe { self.channel.list(self.side).unlink(self.node) };
-            return;
-        }
-        // A partner was here.
-        if self.side == Side::Recv {
-            // SAFETY: unlinked, so the cell is the owner's again.
-            let value = unsafe { (*self.node.value.get()).take() };
-            if let Some(value) = value {
-                self.channel.put_back(value);
-            }
-        }
-        if let Some(party) = self.party {
+        let woken = !self.node.linked.get();
+        self.channel.abandon(self.node, self.side);
+        if let (true, Some(party)) = (woken, self.party) {
             coroutine::finish_wake(party);
         }
     }
@@ -485,7 +565,7 @@ impl<T> Channel<T> {
     /// A value that a receiver got and will not use: to the next one, or in front of the others.
     #[cold]
     fn put_back(&self, value: T) {
-        // SAFETY: wakes only queue, nothing is dropped.
+        // SAFETY: a wake is the last thing that happens, nothing is dropped.
         let state = unsafe { self.state() };
         match state.receivers.win() {
             Some((node, wake)) => {

@@ -2,14 +2,14 @@
 
 #![forbid(unsafe_code)]
 
-use super::core::{Channel, End, Node, Side};
-use crate::error::{
-    RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
-};
+use super::super::shared::{End, Side};
+use super::super::verbs::{iterators, limited_recvs, limited_sends, looks};
+use super::super::wait::Limits;
+use super::core::{Channel, Node};
+use super::future::{RecvFuture, RecvStream, SendFuture};
+use crate::error::{RecvError, SendError, TryRecvError, TrySendError};
 use std::fmt;
-use std::iter::FusedIterator;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
 
 /// Sends into a local channel. Clones send into the same one; when the last is dropped, it closes.
 /// Neither `Send` nor `Sync`.
@@ -46,36 +46,28 @@ impl<T> Sender<T> {
         self.channel.try_send(value)
     }
 
-    /// Sends `value`, waiting for `timeout` at most; zero tries.
-    ///
-    /// # Errors
-    ///
-    /// The time is up, or the channel is closed: the value comes back.
-    pub fn send_timeout(&self, value: T, timeout: Duration) -> Result<(), SendTimeoutError<T>> {
-        match Instant::now().checked_add(timeout) {
-            Some(deadline) => self.send_deadline(value, deadline),
-            None => Ok(self.send(value)?),
-        }
+    limited_sends!(self, [&self], T);
+
+    fn send_limited(&self, value: T, limits: Limits<'_>) -> Result<(), (T, End)> {
+        let node = Node::new(Some(value));
+        let end = self.channel.wait_limited(&node, Side::Send, limits);
+        node.into_value().map_or(Ok(()), |value| Err((value, end)))
     }
 
-    /// Sends `value`, waiting until `deadline` at most; one that has passed tries.
+    /// Sends `value` from a future, which may wait on any executor of this thread. Dropped before it
+    /// is ready, it has either sent its value or drops it.
     ///
-    /// # Errors
+    /// # Examples
     ///
-    /// The deadline has passed, or the channel is closed: the value comes back.
-    pub fn send_deadline(&self, value: T, deadline: Instant) -> Result<(), SendTimeoutError<T>> {
-        let value = match self.try_send(value) {
-            Ok(()) => return Ok(()),
-            Err(TrySendError::Closed(value)) => return Err(SendTimeoutError::Closed(value)),
-            Err(TrySendError::Full(value)) => value,
-        };
-        let node = Node::new(Some(value));
-        let end = self.channel.wait_until(&node, Side::Send, deadline);
-        match (node.into_value(), end) {
-            (None, _) => Ok(()),
-            (Some(value), End::TimedOut) => Err(SendTimeoutError::Timeout(value)),
-            (Some(value), End::Over) => Err(SendTimeoutError::Closed(value)),
-        }
+    /// ```
+    /// use kcoro::channel::local;
+    ///
+    /// let (tx, rx) = local::rendezvous();
+    /// let both = async { futures::join!(tx.send_async(1), rx.recv_async()) };
+    /// assert_eq!(futures::executor::block_on(both), (Ok(()), Ok(1)));
+    /// ```
+    pub fn send_async(&self, value: T) -> SendFuture<'_, T> {
+        SendFuture::new(&self.channel, value)
     }
 
     /// Closes the channel: sends fail from now on, receivers drain what is left. True the first
@@ -84,35 +76,7 @@ impl<T> Sender<T> {
         self.channel.close()
     }
 
-    /// Whether the channel is closed.
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        self.channel.is_closed()
-    }
-
-    /// Values in the buffer; those of waiting senders do not count.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.channel.len()
-    }
-
-    /// Whether the buffer is empty.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Whether the buffer is full; at a rendezvous it always is.
-    #[must_use]
-    pub fn is_full(&self) -> bool {
-        self.capacity().is_some_and(|capacity| self.len() >= capacity)
-    }
-
-    /// How many values the buffer holds; `None` without a bound.
-    #[must_use]
-    pub fn capacity(&self) -> Option<usize> {
-        self.channel.bound()
-    }
+    looks!(channel);
 
     /// Whether both send into the same channel.
     #[must_use]
@@ -175,48 +139,23 @@ impl<T> Receiver<T> {
         self.channel.try_recv()
     }
 
-    /// Receives the next value, waiting for `timeout` at most; zero tries.
-    ///
-    /// # Errors
-    ///
-    /// The time is up, or the channel is closed and empty.
-    pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
-        match Instant::now().checked_add(timeout) {
-            Some(deadline) => self.recv_deadline(deadline),
-            None => Ok(self.recv()?),
-        }
-    }
+    limited_recvs!(self, [&self], T);
 
-    /// Receives the next value, waiting until `deadline` at most; one that has passed tries.
-    ///
-    /// # Errors
-    ///
-    /// The deadline has passed, or the channel is closed and empty.
-    pub fn recv_deadline(&self, deadline: Instant) -> Result<T, RecvTimeoutError> {
-        match self.try_recv() {
-            Ok(value) => return Ok(value),
-            Err(TryRecvError::Closed) => return Err(RecvTimeoutError::Closed),
-            Err(TryRecvError::Empty) => {}
-        }
+    fn recv_limited(&self, limits: Limits<'_>) -> Result<T, End> {
         let node = Node::new(None);
-        let end = self.channel.wait_until(&node, Side::Recv, deadline);
-        match (node.into_value(), end) {
-            (Some(value), _) => Ok(value),
-            (None, End::TimedOut) => Err(RecvTimeoutError::Timeout),
-            (None, End::Over) => Err(RecvTimeoutError::Closed),
-        }
+        let end = self.channel.wait_limited(&node, Side::Recv, limits);
+        node.into_value().ok_or(end)
     }
 
-    /// Receives until the channel is closed and empty, waiting for each value.
-    #[must_use]
-    pub fn iter(&self) -> Iter<'_, T> {
-        Iter { receiver: self }
+    /// Receives the next value in a future, which may wait on any executor of this thread. If a
+    /// future is dropped that has been given a value, the value goes to the next receiver.
+    pub fn recv_async(&self) -> RecvFuture<'_, T> {
+        RecvFuture::new(&self.channel)
     }
 
-    /// Receives what is there, and ends when nothing is.
-    #[must_use]
-    pub fn try_iter(&self) -> TryIter<'_, T> {
-        TryIter { receiver: self }
+    /// The values as a stream, which ends when the channel is closed and empty.
+    pub fn stream(&self) -> RecvStream<'_, T> {
+        RecvStream::new(&self.channel)
     }
 
     /// Closes the channel: sends fail from now on; what is left can still be received. True the
@@ -225,35 +164,7 @@ impl<T> Receiver<T> {
         self.channel.close()
     }
 
-    /// Whether the channel is closed; something may be left in it.
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        self.channel.is_closed()
-    }
-
-    /// Values in the buffer; those of waiting senders do not count.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.channel.len()
-    }
-
-    /// Whether the buffer is empty.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Whether the buffer is full; at a rendezvous it always is.
-    #[must_use]
-    pub fn is_full(&self) -> bool {
-        self.capacity().is_some_and(|capacity| self.len() >= capacity)
-    }
-
-    /// How many values the buffer holds; `None` without a bound.
-    #[must_use]
-    pub fn capacity(&self) -> Option<usize> {
-        self.channel.bound()
-    }
+    looks!(channel);
 
     /// Whether both receive from the same channel.
     #[must_use]
@@ -281,69 +192,4 @@ impl<T> fmt::Debug for Receiver<T> {
     }
 }
 
-/// What [`Receiver::iter`] returns.
-#[derive(Debug)]
-pub struct Iter<'a, T> {
-    receiver: &'a Receiver<T>,
-}
-
-impl<T> Iterator for Iter<'_, T> {
-    type Item = T;
-
-    #[inline(always)]
-    fn next(&mut self) -> Option<T> {
-        self.receiver.recv().ok()
-    }
-}
-
-impl<T> FusedIterator for Iter<'_, T> {}
-
-/// What [`Receiver::try_iter`] returns.
-#[derive(Debug)]
-pub struct TryIter<'a, T> {
-    receiver: &'a Receiver<T>,
-}
-
-impl<T> Iterator for TryIter<'_, T> {
-    type Item = T;
-
-    #[inline]
-    fn next(&mut self) -> Option<T> {
-        self.receiver.try_recv().ok()
-    }
-}
-
-/// What `for value in receiver` iterates with: it owns the receiver.
-#[derive(Debug)]
-pub struct IntoIter<T> {
-    receiver: Receiver<T>,
-}
-
-impl<T> Iterator for IntoIter<T> {
-    type Item = T;
-
-    #[inline(always)]
-    fn next(&mut self) -> Option<T> {
-        self.receiver.recv().ok()
-    }
-}
-
-impl<T> FusedIterator for IntoIter<T> {}
-
-impl<T> IntoIterator for Receiver<T> {
-    type Item = T;
-    type IntoIter = IntoIter<T>;
-
-    fn into_iter(self) -> IntoIter<T> {
-        IntoIter { receiver: self }
-    }
-}
-
-impl<'a, T> IntoIterator for &'a Receiver<T> {
-    type Item = T;
-    type IntoIter = Iter<'a, T>;
-
-    fn into_iter(self) -> Iter<'a, T> {
-        self.iter()
-    }
-}
+iterators!([T] Receiver<T>, T, []);

@@ -5,8 +5,9 @@
 //! started does not either. Use them between coroutines of [`spawn_local`](crate::spawn_local()), or
 //! between [`Task`](crate::coroutine::Task)s that one thread drives.
 //!
-//! A wait without a deadline needs a coroutine to be suspended; on a plain thread it panics, since
-//! nothing else could run there to end it.
+//! A wait without a deadline or cancel token needs a coroutine to be suspended; on a plain thread it
+//! panics, since nothing else could run there to end it. The futures work wherever they are polled on
+//! that thread.
 //!
 //! # Examples
 //!
@@ -34,9 +35,11 @@
 //! ```
 
 mod core;
+mod future;
 mod handle;
 
 use self::core::{Channel, Full};
+pub use future::{RecvFuture, RecvStream, SendFuture};
 pub use handle::{IntoIter, Iter, Receiver, Sender, TryIter};
 use std::rc::Rc;
 

@@ -30,18 +30,6 @@ pub struct SendArm<'a, T> {
     enlisted: bool,
 }
 
-/// For `select!`.
-#[doc(hidden)]
-pub fn recv_arm<T>(receiver: &Receiver<T>) -> RecvArm<'_, T> {
-    RecvArm { shared: receiver.shared(), node: Node::new(None), enlisted: false }
-}
-
-/// For `select!`.
-#[doc(hidden)]
-pub fn send_arm<T>(sender: &Sender<T>, value: T) -> SendArm<'_, T> {
-    SendArm { shared: sender.shared(), node: Node::new(Some(value)), enlisted: false }
-}
-
 macro_rules! channel_operation {
     ($name:ident, $side:expr) => {
         impl<T> Sealed for $name<'_, T> {}
@@ -297,7 +285,7 @@ impl<T> Receiver<T> {
     /// An arm for a [`Select`](super::Select).
     #[must_use]
     pub fn arm(&self) -> RecvArm<'_, T> {
-        recv_arm(self)
+        RecvArm { shared: self.shared(), node: Node::new(None), enlisted: false }
     }
 }
 
@@ -305,7 +293,7 @@ impl<T> Sender<T> {
     /// An arm for a [`Select`](super::Select); it keeps the value unless it is chosen.
     #[must_use]
     pub fn arm(&self, value: T) -> SendArm<'_, T> {
-        send_arm(self, value)
+        SendArm { shared: self.shared(), node: Node::new(Some(value)), enlisted: false }
     }
 }
 

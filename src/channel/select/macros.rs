@@ -92,19 +92,19 @@ macro_rules! __select {
     (@event $biased:tt $entries:tt $pool:tt {$arm:ident $($this:tt)*} [$($on:tt)+] . recv () => $($rest:tt)*) => {
         $crate::__select!(@body $biased $entries $pool {$arm $($this)* [] {
             let channel = &($($on)+);
-            let mut $arm = $crate::channel::select::recv_arm(channel);
+            let mut $arm = channel.arm();
         }} $($rest)*)
     };
     (@event $biased:tt $entries:tt $pool:tt {$arm:ident $($this:tt)*} [$($on:tt)+] . send ($value:ident) => $($rest:tt)*) => {
         $crate::__select!(@body $biased $entries $pool {$arm $($this)* [$value] {
             let channel = &($($on)+);
-            let mut $arm = $crate::channel::select::send_arm(channel, $value);
+            let mut $arm = channel.arm($value);
         }} $($rest)*)
     };
     (@event $biased:tt $entries:tt $pool:tt {$arm:ident $($this:tt)*} [$($on:tt)+] . send ($value:expr) => $($rest:tt)*) => {
         $crate::__select!(@body $biased $entries $pool {$arm $($this)* [] {
             let channel = &($($on)+);
-            let mut $arm = $crate::channel::select::send_arm(channel, $value);
+            let mut $arm = channel.arm($value);
         }} $($rest)*)
     };
     (@event $biased:tt $entries:tt $pool:tt {$arm:ident $($this:tt)*} [$($on:tt)+] . cancelled () => $($rest:tt)*) => {

@@ -32,12 +32,9 @@ mod operation;
 mod order;
 
 #[cfg(not(loom))]
-pub use arm::{
-    AfterArm, CancelArm, FutureArm, RecvArm, SendArm, after, cancel_arm, future_arm, recv_arm,
-    send_arm,
-};
+pub use arm::{AfterArm, CancelArm, FutureArm, RecvArm, SendArm, after, cancel_arm, future_arm};
 pub use choose::{Select, choose_now, choose_wait};
 #[cfg(not(loom))]
 pub use macros::must;
-pub(super) use operation::Place;
 pub use operation::{Arm, Operation};
+pub(super) use operation::{Place, Sealed};

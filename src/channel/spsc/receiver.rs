@@ -2,16 +2,16 @@
 
 #![forbid(unsafe_code)]
 
+use super::super::shared::End;
+use super::super::verbs::{iterators, limited_recvs};
+use super::super::wait::Limits;
 use super::chunk::ReadChunk;
 use super::future::{RecvFuture, Stream};
 use super::half::{Next, Rx};
-use crate::error::{RecvError, RecvTimeoutError, TryRecvError};
-use crate::token::Outcome;
+use crate::error::{RecvError, TryRecvError};
 use std::cell::Cell;
 use std::fmt;
-use std::iter::FusedIterator;
 use std::marker::PhantomData;
-use std::time::{Duration, Instant};
 
 /// Receives from a channel made by [`spsc`](crate::channel::spsc()). Dropped, it closes the channel
 /// and drops what is left.
@@ -76,38 +76,28 @@ impl<T> Receiver<T> {
         Ok(value)
     }
 
-    /// Receives the next value, waiting for `timeout` at most; zero tries.
-    ///
-    /// # Errors
-    ///
-    /// The time is up, or the channel is closed and empty.
-    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<T, RecvTimeoutError> {
-        match Instant::now().checked_add(timeout) {
-            Some(deadline) => self.recv_deadline(deadline),
-            None => Ok(self.recv()?),
-        }
-    }
+    limited_recvs!(self, [&mut self], T);
 
-    /// Receives the next value, waiting until `deadline` at most; one that has passed tries.
-    ///
-    /// # Errors
-    ///
-    /// The deadline has passed, or the channel is closed and empty.
-    pub fn recv_deadline(&mut self, deadline: Instant) -> Result<T, RecvTimeoutError> {
-        let mut late = false;
+    fn recv_limited(&mut self, limits: Limits<'_>) -> Result<T, End> {
+        let mut ended = limits.is_cancelled().then_some(End::Cancelled);
         loop {
+            if ended == Some(End::Cancelled) {
+                return Err(End::Cancelled);
+            }
             match self.try_recv() {
                 Ok(value) => return Ok(value),
-                Err(TryRecvError::Closed) => return Err(RecvTimeoutError::Closed),
-                Err(_) if late => return Err(RecvTimeoutError::Timeout),
-                Err(_) => {}
+                Err(TryRecvError::Closed) => return Err(End::Closed),
+                Err(TryRecvError::Empty) => {}
+            }
+            if let Some(end) = ended {
+                return Err(end);
             }
             match self.half.plan() {
                 Next::Again => {}
-                Next::Closed => return Err(RecvTimeoutError::Closed),
+                Next::Closed => return Err(End::Closed),
                 Next::Park(wait) => {
                     let _seated = self.half.seated();
-                    late = wait.park_deadline(deadline) == Outcome::TimedOut;
+                    ended = limits.park(wait);
                 }
             }
         }
@@ -161,18 +151,6 @@ impl<T> Receiver<T> {
         Ok(ReadChunk::new(&mut self.half, max))
     }
 
-    /// Receives until the channel is closed and empty, waiting for each value.
-    #[must_use]
-    pub fn iter(&mut self) -> Iter<'_, T> {
-        Iter { receiver: self }
-    }
-
-    /// Receives what is there, and ends when nothing is.
-    #[must_use]
-    pub fn try_iter(&mut self) -> TryIter<'_, T> {
-        TryIter { receiver: self }
-    }
-
     /// Closes the channel: sends fail from now on; what is left can still be received. True the
     /// first time.
     pub fn close(&mut self) -> bool {
@@ -216,69 +194,4 @@ impl<T> fmt::Debug for Receiver<T> {
     }
 }
 
-/// What [`Receiver::iter`] returns.
-#[derive(Debug)]
-pub struct Iter<'a, T> {
-    receiver: &'a mut Receiver<T>,
-}
-
-impl<T> Iterator for Iter<'_, T> {
-    type Item = T;
-
-    #[inline(always)]
-    fn next(&mut self) -> Option<T> {
-        self.receiver.recv().ok()
-    }
-}
-
-impl<T> FusedIterator for Iter<'_, T> {}
-
-/// What [`Receiver::try_iter`] returns.
-#[derive(Debug)]
-pub struct TryIter<'a, T> {
-    receiver: &'a mut Receiver<T>,
-}
-
-impl<T> Iterator for TryIter<'_, T> {
-    type Item = T;
-
-    #[inline]
-    fn next(&mut self) -> Option<T> {
-        self.receiver.try_recv().ok()
-    }
-}
-
-/// What `for value in receiver` iterates with: it owns the receiver.
-#[derive(Debug)]
-pub struct IntoIter<T> {
-    receiver: Receiver<T>,
-}
-
-impl<T> Iterator for IntoIter<T> {
-    type Item = T;
-
-    #[inline(always)]
-    fn next(&mut self) -> Option<T> {
-        self.receiver.recv().ok()
-    }
-}
-
-impl<T> FusedIterator for IntoIter<T> {}
-
-impl<T> IntoIterator for Receiver<T> {
-    type Item = T;
-    type IntoIter = IntoIter<T>;
-
-    fn into_iter(self) -> IntoIter<T> {
-        IntoIter { receiver: self }
-    }
-}
-
-impl<'a, T> IntoIterator for &'a mut Receiver<T> {
-    type Item = T;
-    type IntoIter = Iter<'a, T>;
-
-    fn into_iter(self) -> Iter<'a, T> {
-        self.iter()
-    }
-}
+iterators!([T] Receiver<T>, T, [mut]);

@@ -2,15 +2,16 @@
 
 #![forbid(unsafe_code)]
 
+use super::super::shared::End;
+use super::super::verbs::limited_sends;
+use super::super::wait::Limits;
 use super::chunk::WriteChunk;
 use super::future::SendFuture;
 use super::half::{Next, Tx};
-use crate::error::{SendError, SendTimeoutError, TrySendError};
-use crate::token::Outcome;
+use crate::error::{SendError, TrySendError};
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
-use std::time::{Duration, Instant};
 
 /// Sends into a channel made by [`spsc`](crate::channel::spsc()). Dropped, it closes the channel.
 ///
@@ -78,47 +79,36 @@ impl<T> Sender<T> {
         Ok(())
     }
 
-    /// Sends `value`, waiting for `timeout` at most; zero tries.
-    ///
-    /// # Errors
-    ///
-    /// The time is up, or the channel is closed: the value comes back.
-    pub fn send_timeout(&mut self, value: T, timeout: Duration) -> Result<(), SendTimeoutError<T>> {
-        match Instant::now().checked_add(timeout) {
-            Some(deadline) => self.send_deadline(value, deadline),
-            None => Ok(self.send(value)?),
+    limited_sends!(self, [&mut self], T);
+
+    fn send_limited(&mut self, value: T, limits: Limits<'_>) -> Result<(), (T, End)> {
+        match self.wait_limited(limits) {
+            Ok(()) => {
+                self.half.put(value);
+                self.half.publish();
+                Ok(())
+            }
+            Err(end) => Err((value, end)),
         }
     }
 
-    /// Sends `value`, waiting until `deadline` at most; one that has passed tries.
-    ///
-    /// # Errors
-    ///
-    /// The deadline has passed, or the channel is closed: the value comes back.
-    pub fn send_deadline(
-        &mut self,
-        value: T,
-        deadline: Instant,
-    ) -> Result<(), SendTimeoutError<T>> {
-        let mut late = false;
+    /// Waits for room within `limits`.
+    fn wait_limited(&mut self, limits: Limits<'_>) -> Result<(), End> {
+        let mut ended = limits.is_cancelled().then_some(End::Cancelled);
         loop {
-            if self.half.is_closed() {
-                return Err(SendTimeoutError::Closed(value));
-            }
-            if self.half.ready() != 0 {
-                self.half.put(value);
-                self.half.publish();
-                return Ok(());
-            }
-            if late {
-                return Err(SendTimeoutError::Timeout(value));
+            match ended {
+                Some(End::Cancelled) => return Err(End::Cancelled),
+                _ if self.half.is_closed() => return Err(End::Closed),
+                _ if self.half.ready() != 0 => return Ok(()),
+                Some(end) => return Err(end),
+                None => {}
             }
             match self.half.plan() {
                 Next::Again => {}
-                Next::Closed => return Err(SendTimeoutError::Closed(value)),
+                Next::Closed => return Err(End::Closed),
                 Next::Park(wait) => {
                     let _seated = self.half.seated();
-                    late = wait.park_deadline(deadline) == Outcome::TimedOut;
+                    ended = limits.park(wait);
                 }
             }
         }

@@ -7,15 +7,22 @@
 #![forbid(unsafe_code)]
 
 use super::super::parties::Parties;
-use super::{Capacity, Traffic, ZrefReceiver, ZrefSender, zref};
+use super::super::shared::End;
+use super::super::verbs::{limited_recvs, looks};
+use super::super::wait::Limits;
+use super::{Capacity, Traffic, ZrefReceiver, ZrefRecvArm, ZrefSender, zref};
 use crate::arena::{Arena, Payload};
+use crate::cancel::CancelToken;
 use crate::coroutine::WaitReason;
 use crate::error::{
-    ArenaError, RecvError, SendBytesError, SendTimeoutError, TryRecvError, TrySendError,
+    ArenaError, RecvCancelError, RecvError, RecvTimeoutError, SendBytesError, SendError,
+    TryRecvError, TrySendError,
 };
-use crate::prim::{Arc, Mutex};
+use crate::prim::{Arc, AtomicU64, Mutex, Ordering};
 use crate::token::{Outcome, SlotRef, Wait};
 use std::fmt;
+use std::future::{Future, poll_fn};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 /// A channel that carries messages of up to `max_len` bytes each, in an arena of its own.
@@ -96,8 +103,8 @@ impl BytesSender {
     ///
     /// They are too many, the channel is closed, or the arena cannot hold them at all.
     pub fn send(&self, bytes: &[u8]) -> Result<(), SendBytesError> {
-        let payload = self.copy(bytes, None)?;
-        self.tx.send(payload).map_err(|_| SendBytesError::Closed)
+        let payload = self.copy(bytes, Limits::default())?;
+        self.tx.send(payload).map_err(refused)
     }
 
     /// As [`send`](BytesSender::send), waiting for `timeout` at most.
@@ -106,14 +113,75 @@ impl BytesSender {
     ///
     /// As [`send`](BytesSender::send), or the time is up.
     pub fn send_timeout(&self, bytes: &[u8], timeout: Duration) -> Result<(), SendBytesError> {
-        let Some(deadline) = Instant::now().checked_add(timeout) else { return self.send(bytes) };
-        let payload = self.copy(bytes, Some(deadline))?;
-        let left = deadline.saturating_duration_since(Instant::now());
-        self.tx.send_timeout(payload, left).map_err(|error| match error {
-            SendTimeoutError::Timeout(_) => SendBytesError::Timeout,
-            SendTimeoutError::Full(_) => SendBytesError::Full,
-            SendTimeoutError::Closed(_) => SendBytesError::Closed,
-        })
+        let deadline = Instant::now().checked_add(timeout);
+        self.send_limited(bytes, Limits { deadline, cancel: None })
+    }
+
+    /// As [`send`](BytesSender::send), waiting until `deadline` at most.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](BytesSender::send), or the deadline has passed.
+    pub fn send_deadline(&self, bytes: &[u8], deadline: Instant) -> Result<(), SendBytesError> {
+        self.send_limited(bytes, Limits { deadline: Some(deadline), cancel: None })
+    }
+
+    /// As [`send`](BytesSender::send), unless `token` is cancelled before.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](BytesSender::send), or the token is cancelled.
+    pub fn send_cancellable(
+        &self,
+        bytes: &[u8],
+        token: &CancelToken,
+    ) -> Result<(), SendBytesError> {
+        self.send_limited(bytes, Limits { deadline: None, cancel: Some(token) })
+    }
+
+    /// As [`send`](BytesSender::send), unless `token` is cancelled or `timeout` is over before.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](BytesSender::send), the token is cancelled, or the time is up.
+    pub fn send_timeout_cancellable(
+        &self,
+        bytes: &[u8],
+        timeout: Duration,
+        token: &CancelToken,
+    ) -> Result<(), SendBytesError> {
+        let deadline = Instant::now().checked_add(timeout);
+        self.send_limited(bytes, Limits { deadline, cancel: Some(token) })
+    }
+
+    fn send_limited(&self, bytes: &[u8], limits: Limits<'_>) -> Result<(), SendBytesError> {
+        let payload = self.copy(bytes, limits)?;
+        self.tx.send_limited(payload, limits).map_err(|(_, end)| ended(end))
+    }
+
+    /// As [`send`](BytesSender::send), as a future, which waits for room in the arena as well.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](BytesSender::send).
+    pub fn send_async<'a>(
+        &'a self,
+        bytes: &'a [u8],
+    ) -> impl Future<Output = Result<(), SendBytesError>> + Send + 'a {
+        let BytesSender { tx: ZrefSender { tx, tally }, arena, max_len, roomless } = self;
+        let (futures, max_len) = (tally.futures(), *max_len);
+        async move {
+            let payload = loop {
+                check(bytes, max_len, tx.is_closed())?;
+                match try_copy(arena, bytes)? {
+                    Some(payload) => break payload,
+                    None => room(arena, roomless, bytes.len(), || tx.is_closed()).await,
+                }
+            };
+            let outcome = tx.send_async(payload).await;
+            futures.count(bytes.len(), outcome.is_ok());
+            outcome.map_err(refused)
+        }
     }
 
     /// Copies `bytes` and sends the copy if that needs no waiting.
@@ -131,29 +199,24 @@ impl BytesSender {
     }
 
     fn check(&self, bytes: &[u8]) -> Result<(), SendBytesError> {
-        if bytes.len() > self.max_len {
-            return Err(SendBytesError::TooLong { length: bytes.len(), max: self.max_len });
-        }
-        if self.tx.is_closed() { Err(SendBytesError::Closed) } else { Ok(()) }
+        check(bytes, self.max_len, self.tx.is_closed())
     }
 
-    fn copy(&self, bytes: &[u8], deadline: Option<Instant>) -> Result<Payload, SendBytesError> {
+    fn copy(&self, bytes: &[u8], limits: Limits<'_>) -> Result<Payload, SendBytesError> {
         loop {
             self.check(bytes)?;
-            match self.arena.copy(bytes) {
-                Ok(payload) => return Ok(payload),
-                Err(ArenaError::Full { requested, limit, used }) if requested > limit => {
-                    let error = ArenaError::Full { requested, limit, used };
-                    return Err(SendBytesError::Arena(error));
-                }
-                Err(ArenaError::Full { .. }) => self.wait_for_room(bytes.len(), deadline)?,
-                Err(error) => return Err(SendBytesError::Arena(error)),
+            if limits.is_cancelled() {
+                return Err(SendBytesError::Cancelled);
+            }
+            match try_copy(&self.arena, bytes)? {
+                Some(payload) => return Ok(payload),
+                None => self.wait_for_room(bytes.len(), limits)?,
             }
         }
     }
 
     #[cold]
-    fn wait_for_room(&self, len: usize, deadline: Option<Instant>) -> Result<(), SendBytesError> {
+    fn wait_for_room(&self, len: usize, limits: Limits<'_>) -> Result<(), SendBytesError> {
         let wait = Wait::begin_for(WaitReason::Send, std::ptr::from_ref(&self.arena).addr());
         let (slot, generation) = (wait.slot(), wait.generation());
         self.roomless.0.lock().add(slot, generation);
@@ -170,11 +233,7 @@ impl BytesSender {
             }
             return Ok(());
         }
-        let outcome = match deadline {
-            None => wait.park(),
-            Some(deadline) => wait.park_deadline(deadline),
-        };
-        if outcome == Outcome::TimedOut { Err(SendBytesError::Timeout) } else { Ok(()) }
+        limits.park(wait).map_or(Ok(()), |end| Err(ended(end)))
     }
 
     /// How many bytes a message may have.
@@ -197,23 +256,7 @@ impl BytesSender {
         first
     }
 
-    /// Whether the channel is closed.
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        self.tx.is_closed()
-    }
-
-    /// Messages in the channel at this moment.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.tx.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.tx.is_empty()
-    }
+    looks!(tx);
 }
 
 impl fmt::Debug for BytesSender {
@@ -251,6 +294,47 @@ impl BytesReceiver {
         Ok(copy_out(&payload, buffer))
     }
 
+    /// As [`recv_into`](BytesReceiver::recv_into), waiting for `timeout` at most.
+    ///
+    /// # Errors
+    ///
+    /// The time is up, or the channel is closed and empty.
+    pub fn recv_into_timeout(
+        &self,
+        buffer: &mut Vec<u8>,
+        timeout: Duration,
+    ) -> Result<usize, RecvTimeoutError> {
+        let payload = self.rx.recv_timeout(timeout)?;
+        Ok(copy_out(&payload, buffer))
+    }
+
+    /// As [`recv_into`](BytesReceiver::recv_into), unless `token` is cancelled before.
+    ///
+    /// # Errors
+    ///
+    /// The token is cancelled, or the channel is closed and empty.
+    pub fn recv_into_cancellable(
+        &self,
+        buffer: &mut Vec<u8>,
+        token: &CancelToken,
+    ) -> Result<usize, RecvCancelError> {
+        let payload = self.rx.recv_cancellable(token)?;
+        Ok(copy_out(&payload, buffer))
+    }
+
+    /// As [`recv_into`](BytesReceiver::recv_into), as a future.
+    ///
+    /// # Errors
+    ///
+    /// The channel is closed and empty.
+    pub fn recv_into_async<'a>(
+        &'a self,
+        buffer: &'a mut Vec<u8>,
+    ) -> impl Future<Output = Result<usize, RecvError>> + Send + 'a {
+        let receiving = self.rx.recv_async();
+        async move { Ok(copy_out(&receiving.await?, buffer)) }
+    }
+
     /// Receives the next message where it lies, without copying it.
     ///
     /// # Errors
@@ -258,6 +342,32 @@ impl BytesReceiver {
     /// The channel is closed and empty.
     pub fn recv(&self) -> Result<Payload, RecvError> {
         self.rx.recv()
+    }
+
+    /// As [`recv`](BytesReceiver::recv), if there is a message now.
+    ///
+    /// # Errors
+    ///
+    /// There is none now, or the channel is closed and empty.
+    pub fn try_recv(&self) -> Result<Payload, TryRecvError> {
+        self.rx.try_recv()
+    }
+
+    limited_recvs!(self, [&self], Payload);
+
+    fn recv_limited(&self, limits: Limits<'_>) -> Result<Payload, End> {
+        self.rx.recv_limited(limits)
+    }
+
+    /// As [`recv`](BytesReceiver::recv), as a future.
+    pub fn recv_async(&self) -> impl Future<Output = Result<Payload, RecvError>> + Send + '_ {
+        self.rx.recv_async()
+    }
+
+    /// An arm for a [`Select`](crate::channel::Select), which gives the message where it lies.
+    #[must_use]
+    pub fn arm(&self) -> ZrefRecvArm<'_> {
+        self.rx.arm()
     }
 
     /// Messages and bytes received by all receivers.
@@ -274,22 +384,77 @@ impl BytesReceiver {
         first
     }
 
-    /// Whether the channel is closed; something may be left in it.
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        self.rx.is_closed()
-    }
+    looks!(rx);
+}
 
-    /// Messages in the channel at this moment.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.rx.len()
+fn check(bytes: &[u8], max: usize, closed: bool) -> Result<(), SendBytesError> {
+    match bytes.len() {
+        length if length > max => Err(SendBytesError::TooLong { length, max }),
+        _ if closed => Err(SendBytesError::Closed),
+        _ => Ok(()),
     }
+}
 
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.rx.is_empty()
+/// A copy in the arena; none: it is full, and it helps to wait.
+fn try_copy(arena: &Arena, bytes: &[u8]) -> Result<Option<Payload>, SendBytesError> {
+    match arena.copy(bytes) {
+        Ok(payload) => Ok(Some(payload)),
+        Err(ArenaError::Full { requested, limit, .. }) if requested <= limit => Ok(None),
+        Err(error) => Err(SendBytesError::Arena(error)),
+    }
+}
+
+/// A future among the [`Roomless`], until dropped.
+struct ListedTask<'a> {
+    roomless: &'a Roomless,
+    key: u64,
+}
+
+impl Drop for ListedTask<'_> {
+    fn drop(&mut self) {
+        let waker = self.roomless.0.lock().remove_task(self.key);
+        drop(waker);
+    }
+}
+
+/// Waits as a future until there may be room for `len` bytes, or the channel is closed.
+async fn room(arena: &Arena, roomless: &Roomless, len: usize, closed: impl Fn() -> bool) {
+    static KEYS: AtomicU64 = AtomicU64::new(0);
+    let mut waiting = None;
+    poll_fn(|context| {
+        if waiting.is_some() {
+            // Woken, for whatever reason: look again.
+            return Poll::Ready(());
+        }
+        let key = KEYS.fetch_add(1, Ordering::Relaxed);
+        let (waker, other) = (context.waker().clone(), context.waker().clone());
+        let before = roomless.0.lock().set_task(key, waker);
+        debug_assert!(before.is_none(), "keys are used once");
+        let listed = ListedTask { roomless, key };
+        let room = arena.wait_for_room(len, move || other.wake());
+        // Who closes from now on finds it listed.
+        if room.is_none() || closed() {
+            return Poll::Ready(());
+        }
+        waiting = Some((listed, room));
+        Poll::Pending
+    })
+    .await;
+}
+
+fn ended(end: End) -> SendBytesError {
+    match end {
+        End::Cancelled => SendBytesError::Cancelled,
+        End::TimedOut => SendBytesError::Timeout,
+        End::Refused => SendBytesError::Full,
+        End::Closed | End::Done => SendBytesError::Closed,
+    }
+}
+
+fn refused(error: SendError<Payload>) -> SendBytesError {
+    match error {
+        SendError::Closed(_) => SendBytesError::Closed,
+        SendError::Full(_) => SendBytesError::Full,
     }
 }
 

@@ -5,7 +5,8 @@
 //!
 //! # Invariants
 //!
-//! 1. A [`Counters`] is written by its one handle only, and read by anyone.
+//! 1. A [`Counters`] is written by its one handle only, and read by anyone; but that of the futures,
+//!    which may be polled anywhere, is written by atomic additions.
 //! 2. A handle's figures are in `handles` or in `left`, never in both.
 
 #![forbid(unsafe_code)]
@@ -63,13 +64,31 @@ fn add(counter: &AtomicU64, count: u64) {
 struct Side {
     handles: Vec<Arc<Counters>>,
     left: Traffic,
+    futures: Arc<Counters>,
 }
 
 impl Side {
     fn total(&self) -> Traffic {
         let mut total = self.left;
+        total += self.futures.now();
         self.handles.iter().for_each(|handle| total += handle.now());
         total
+    }
+}
+
+/// What the futures of a side count together.
+pub(super) struct Futures(Arc<Counters>);
+
+impl Futures {
+    /// Notes one operation on a payload of that length.
+    pub(super) fn count(&self, length: usize, done: bool) {
+        let Counters { messages, bytes, failed } = &*self.0;
+        if done {
+            messages.fetch_add(1, Ordering::Relaxed);
+            bytes.fetch_add(length as u64, Ordering::Relaxed);
+        } else {
+            failed.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -79,6 +98,7 @@ pub(super) struct Tally {
     side: Arc<Mutex<Side>>,
     /// The figures of the other side, to be read.
     other: Arc<Mutex<Side>>,
+    futures: Futures,
     /// Not `Sync`: one writer.
     alone: PhantomData<Cell<()>>,
 }
@@ -92,8 +112,17 @@ impl Tally {
 
     fn join(side: &Arc<Mutex<Side>>, other: &Arc<Mutex<Side>>) -> Tally {
         let own = Arc::<Counters>::default();
-        side.lock().handles.push(Arc::clone(&own));
-        Tally { own, side: Arc::clone(side), other: Arc::clone(other), alone: PhantomData }
+        let mut locked = side.lock();
+        locked.handles.push(Arc::clone(&own));
+        let futures = Futures(Arc::clone(&locked.futures));
+        drop(locked);
+        let (side, other) = (Arc::clone(side), Arc::clone(other));
+        Tally { own, side, other, futures, alone: PhantomData }
+    }
+
+    /// Where the side's futures count.
+    pub(super) fn futures(&self) -> &Futures {
+        &self.futures
     }
 
     /// Notes one operation on a payload of that length.

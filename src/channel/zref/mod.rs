@@ -18,20 +18,23 @@
 
 #![forbid(unsafe_code)]
 
+mod arm;
 mod bytes;
 mod figures;
 
+pub use arm::{ZrefRecvArm, ZrefSendArm};
 pub use bytes::{BytesReceiver, BytesSender, bytes, bytes_in};
 pub use figures::Traffic;
 
+use super::shared::End;
+use super::verbs::{iterators, limited_recvs, limited_sends, looks};
+use super::wait::Limits;
 use super::{Builder, Snapshot};
 use crate::arena::Payload;
-use crate::error::{
-    RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
-};
+use crate::error::{RecvError, SendError, TryRecvError, TrySendError};
 use figures::Tally;
 use std::fmt;
-use std::time::Duration;
+use std::future::Future;
 
 /// How many payloads a channel holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -160,20 +163,34 @@ impl ZrefSender {
         outcome
     }
 
-    /// Sends `payload`, waiting for `timeout` at most.
-    ///
-    /// # Errors
-    ///
-    /// The time is up, or the channel is closed: the payload comes back.
-    pub fn send_timeout(
-        &self,
-        payload: Payload,
-        timeout: Duration,
-    ) -> Result<(), SendTimeoutError<Payload>> {
+    limited_sends!(self, [&self], Payload);
+
+    fn send_limited(&self, payload: Payload, limits: Limits<'_>) -> Result<(), (Payload, End)> {
         let length = payload.len();
-        let outcome = self.tx.send_timeout(payload, timeout);
+        let outcome = self.tx.send_limited(payload, limits);
         self.tally.count(length, outcome.is_ok());
         outcome
+    }
+
+    /// Sends `payload` from a future. It is counted when the future is ready: one that is dropped
+    /// before has sent its payload uncounted, or drops it.
+    pub fn send_async(
+        &self,
+        payload: Payload,
+    ) -> impl Future<Output = Result<(), SendError<Payload>>> + Send + '_ {
+        let (length, futures) = (payload.len(), self.tally.futures());
+        let sending = self.tx.send_async(payload);
+        async move {
+            let outcome = sending.await;
+            futures.count(length, outcome.is_ok());
+            outcome
+        }
+    }
+
+    /// An arm for a [`Select`](super::Select); it keeps the payload unless it is chosen.
+    #[must_use]
+    pub fn arm(&self, payload: Payload) -> ZrefSendArm<'_> {
+        ZrefSendArm::new(self, payload)
     }
 
     /// Messages and bytes sent by all senders.
@@ -195,28 +212,12 @@ impl ZrefSender {
         self.tx.close()
     }
 
-    /// Whether the channel is closed.
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        self.tx.is_closed()
-    }
+    looks!(tx);
 
-    /// Payloads in the channel at this moment; those of waiting senders do not count.
+    /// Whether both send into the same channel.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.tx.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.tx.is_empty()
-    }
-
-    /// How many payloads the channel holds; `None` without a bound.
-    #[must_use]
-    pub fn capacity(&self) -> Option<usize> {
-        self.tx.capacity()
+    pub fn same_channel(&self, other: &ZrefSender) -> bool {
+        self.tx.same_channel(&other.tx)
     }
 }
 
@@ -264,18 +265,28 @@ impl ZrefReceiver {
         self.note(self.rx.try_recv())
     }
 
-    /// Receives the next payload, waiting for `timeout` at most.
-    ///
-    /// # Errors
-    ///
-    /// The time is up, or the channel is closed and empty.
-    pub fn recv_timeout(&self, timeout: Duration) -> Result<Payload, RecvTimeoutError> {
-        self.note(self.rx.recv_timeout(timeout))
+    limited_recvs!(self, [&self], Payload);
+
+    fn recv_limited(&self, limits: Limits<'_>) -> Result<Payload, End> {
+        self.note(self.rx.recv_limited(limits))
     }
 
-    /// Receives until the channel is closed and empty.
-    pub fn iter(&self) -> impl Iterator<Item = Payload> {
-        std::iter::from_fn(|| self.recv().ok())
+    /// Receives the next payload in a future. If a future is dropped that has been given one, it goes
+    /// to the next receiver.
+    pub fn recv_async(&self) -> impl Future<Output = Result<Payload, RecvError>> + Send + '_ {
+        let (receiving, futures) = (self.rx.recv_async(), self.tally.futures());
+        async move {
+            let outcome = receiving.await;
+            let length = outcome.as_ref().map_or(0, |payload| payload.len());
+            futures.count(length, outcome.is_ok());
+            outcome
+        }
+    }
+
+    /// An arm for a [`Select`](super::Select).
+    #[must_use]
+    pub fn arm(&self) -> ZrefRecvArm<'_> {
+        ZrefRecvArm::new(self)
     }
 
     /// Messages and bytes received by all receivers.
@@ -296,24 +307,16 @@ impl ZrefReceiver {
         self.rx.close()
     }
 
-    /// Whether the channel is closed; something may be left in it.
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        self.rx.is_closed()
-    }
+    looks!(rx);
 
-    /// Payloads in the channel at this moment; those of waiting senders do not count.
+    /// Whether both receive from the same channel.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.rx.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.rx.is_empty()
+    pub fn same_channel(&self, other: &ZrefReceiver) -> bool {
+        self.rx.same_channel(&other.rx)
     }
 }
+
+iterators!([] ZrefReceiver, Payload, []);
 
 impl fmt::Debug for ZrefReceiver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
