@@ -153,15 +153,20 @@ impl Wheel {
         }
         let sequence = self.sequence;
         self.sequence += 1;
-        let node = Node { deadline, payload, sequence, prev: NIL, next: NIL, place: FREE };
         let index = self.free;
         let index = match self.nodes.get_mut(index as usize) {
             Some(vacant) => {
                 self.free = vacant.next;
-                *vacant = node;
+                // Field by field, like the reading in `unfile`: a node that is moved as a whole waits
+                // until the stores that made it have reached the cache. `file` sets the others.
+                vacant.deadline = deadline;
+                vacant.payload = payload;
+                vacant.sequence = sequence;
                 index
             }
-            None => self.grow(node),
+            None => {
+                self.grow(Node { deadline, payload, sequence, prev: NIL, next: NIL, place: FREE })
+            }
         };
         self.live += 1;
         self.file(index, deadline);
@@ -333,18 +338,18 @@ impl Wheel {
     /// Takes a node out of its slot or the heap.
     #[inline]
     fn unfile(&mut self, index: u32) {
-        let node = self.nodes[index as usize];
-        if node.place == IN_HEAP {
-            return self.remove_due(node.prev as usize);
+        let &Node { deadline, prev, next, place, .. } = &self.nodes[index as usize];
+        if place == IN_HEAP {
+            return self.remove_due(prev as usize);
         }
-        let (level, slot) = split(node.place);
-        if let Some(next) = self.nodes.get_mut(node.next as usize) {
-            next.prev = node.prev;
+        let (level, slot) = split(place);
+        if let Some(after) = self.nodes.get_mut(next as usize) {
+            after.prev = prev;
         }
         let row = &mut self.levels[level];
-        match self.nodes.get_mut(node.prev as usize) {
-            Some(prev) => prev.next = node.next,
-            None => row.head[slot] = node.next,
+        match self.nodes.get_mut(prev as usize) {
+            Some(before) => before.next = next,
+            None => row.head[slot] = next,
         }
         if row.head[slot] == NIL {
             row.occupied &= !(1 << slot);
@@ -352,10 +357,10 @@ impl Wheel {
             if row.occupied == 0 {
                 self.occupied &= !(1 << level);
             }
-            if self.moving == node.place {
+            if self.moving == place {
                 self.moving = FREE;
             }
-        } else if node.deadline == row.minimum[slot] {
+        } else if deadline == row.minimum[slot] {
             row.stale |= 1 << slot;
         }
     }
