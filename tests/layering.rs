@@ -82,6 +82,7 @@ const UNSAFE_FENCE: &[&str] = &[
     "src/channel/select/arm",
     "src/channel/shared",
     "src/channel/wait",
+    "src/channel/deadline",
     // The operation of a future, shared with the winner of its wait.
     "src/channel/future",
     // Waiters on the frames of coroutines of one thread, and their cells.

@@ -19,6 +19,7 @@
 
 #![forbid(unsafe_code)]
 
+use super::deadline;
 use super::parties::{self, Awaited, Parties};
 use super::shared::End;
 use super::wait::Limits;
@@ -296,7 +297,7 @@ impl<T: Clone> Subscriber<T> {
     ///
     /// The time is up, or as [`recv`](Subscriber::recv).
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<T, BroadcastTimeoutError> {
-        self.recv_until(Instant::now().checked_add(timeout))
+        self.recv_until(deadline::after(timeout))
     }
 
     /// Receives the next value, waiting until `deadline` at most.
@@ -305,10 +306,10 @@ impl<T: Clone> Subscriber<T> {
     ///
     /// The deadline has passed, or as [`recv`](Subscriber::recv).
     pub fn recv_deadline(&mut self, deadline: Instant) -> Result<T, BroadcastTimeoutError> {
-        self.recv_until(Some(deadline))
+        self.recv_until(deadline::at(deadline))
     }
 
-    fn recv_until(&mut self, deadline: Option<Instant>) -> Result<T, BroadcastTimeoutError> {
+    fn recv_until(&mut self, deadline: Option<u64>) -> Result<T, BroadcastTimeoutError> {
         self.recv_limited(Limits { deadline, cancel: None }).map_err(|error| match error {
             BroadcastCancelError::Lagged(missed) => BroadcastTimeoutError::Lagged(missed),
             BroadcastCancelError::Closed => BroadcastTimeoutError::Closed,
@@ -335,7 +336,7 @@ impl<T: Clone> Subscriber<T> {
         timeout: Duration,
         token: &CancelToken,
     ) -> Result<T, BroadcastCancelError> {
-        let deadline = Instant::now().checked_add(timeout);
+        let deadline = deadline::after(timeout);
         self.recv_limited(Limits { deadline, cancel: Some(token) })
     }
 

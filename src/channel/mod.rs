@@ -43,6 +43,8 @@ mod buffer;
 mod builder;
 #[cfg(not(loom))]
 mod count;
+#[cfg(not(loom))]
+mod deadline;
 #[cfg(any(not(loom), test))]
 mod engine;
 #[cfg(not(loom))]

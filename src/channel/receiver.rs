@@ -58,6 +58,7 @@ impl<T> Receiver<T> {
 
     limited_recvs!(self, [&self], T);
 
+    #[inline(always)]
     pub(super) fn recv_limited(&self, limits: Limits<'_>) -> Result<T, End> {
         let node = Node::new(None);
         let end = self.shared.wait_limited(&node, Side::Recv, limits);

@@ -59,6 +59,7 @@ impl<T> Sender<T> {
 
     limited_sends!(self, [&self], T);
 
+    #[inline(always)]
     pub(super) fn send_limited(&self, value: T, limits: Limits<'_>) -> Result<(), (T, End)> {
         let node = Node::new(Some(value));
         let end = self.shared.wait_limited(&node, Side::Send, limits);

@@ -1,12 +1,11 @@
 //! The verbs that the ends of several kinds share, written once with their documentation.
 //!
-//! An end brings what is its own: a send or a receive without limits, and one with [`Limits`]. From
-//! these come the forms with a timeout, a deadline, a cancel token and both; the looks at a channel;
+//! An end brings what is its own: a send or a receive with [`Limits`]. From it come the forms with a timeout, a deadline, a cancel token and both; the looks at a channel;
 //! the iterators. `[&self]` or `[&mut self]` says how an end is used.
 //!
 //! [`Limits`]: super::wait::Limits
 
-/// From `send` and `send_limited`, of values of type `$value`.
+/// From `send_limited`, of values of type `$value`.
 macro_rules! limited_sends {
     ($self:ident, [$($this:tt)+], $value:ty) => {
         /// Sends `value`, waiting for `timeout` at most; zero tries.
@@ -14,15 +13,13 @@ macro_rules! limited_sends {
         /// # Errors
         ///
         /// The time is up, or as without a timeout: the value comes back.
+        #[inline(always)]
         pub fn send_timeout(
             $($this)+,
             value: $value,
             timeout: std::time::Duration,
         ) -> Result<(), $crate::error::SendTimeoutError<$value>> {
-            match std::time::Instant::now().checked_add(timeout) {
-                Some(deadline) => $self.send_deadline(value, deadline),
-                None => Ok($self.send(value)?),
-            }
+            $self.send_until(value, $crate::channel::deadline::after(timeout))
         }
 
         /// Sends `value`, waiting until `deadline` at most; one that has passed tries.
@@ -30,14 +27,24 @@ macro_rules! limited_sends {
         /// # Errors
         ///
         /// The deadline has passed, or as without a deadline: the value comes back.
+        #[inline(always)]
         pub fn send_deadline(
             $($this)+,
             value: $value,
             deadline: std::time::Instant,
         ) -> Result<(), $crate::error::SendTimeoutError<$value>> {
+            $self.send_until(value, $crate::channel::deadline::at(deadline))
+        }
+
+        #[inline(always)]
+        fn send_until(
+            $($this)+,
+            value: $value,
+            deadline: Option<u64>,
+        ) -> Result<(), $crate::error::SendTimeoutError<$value>> {
             use $crate::channel::shared::End;
             use $crate::error::SendTimeoutError;
-            let limits = $crate::channel::wait::Limits { deadline: Some(deadline), cancel: None };
+            let limits = $crate::channel::wait::Limits { deadline, cancel: None };
             $self.send_limited(value, limits).map_err(|(value, end)| match end {
                 End::TimedOut => SendTimeoutError::Timeout(value),
                 End::Refused => SendTimeoutError::Full(value),
@@ -72,7 +79,7 @@ macro_rules! limited_sends {
             timeout: std::time::Duration,
             token: &$crate::cancel::CancelToken,
         ) -> Result<(), $crate::error::SendCancelError<$value>> {
-            let deadline = std::time::Instant::now().checked_add(timeout);
+            let deadline = $crate::channel::deadline::after(timeout);
             $self.send_cancel_limited(value, token, deadline)
         }
 
@@ -87,14 +94,14 @@ macro_rules! limited_sends {
             deadline: std::time::Instant,
             token: &$crate::cancel::CancelToken,
         ) -> Result<(), $crate::error::SendCancelError<$value>> {
-            $self.send_cancel_limited(value, token, Some(deadline))
+            $self.send_cancel_limited(value, token, $crate::channel::deadline::at(deadline))
         }
 
         fn send_cancel_limited(
             $($this)+,
             value: $value,
             token: &$crate::cancel::CancelToken,
-            deadline: Option<std::time::Instant>,
+            deadline: Option<u64>,
         ) -> Result<(), $crate::error::SendCancelError<$value>> {
             use $crate::channel::shared::End;
             use $crate::error::SendCancelError;
@@ -110,12 +117,11 @@ macro_rules! limited_sends {
 }
 pub(in crate::channel) use limited_sends;
 
-/// From a call without limits and one with, which give `$value`: the five limited forms of it, by
-/// their names.
+/// From a call with limits, which gives `$value`: the five limited forms of it, by their names.
 macro_rules! limited_waits {
     (
         $self:ident, [$($this:tt)+], $value:ty, $what:literal,
-        $plain:ident $limited:ident => $timeout:ident $deadline:ident $cancellable:ident
+        $limited:ident => $timeout:ident $deadline:ident $cancellable:ident
         $timeout_cancellable:ident $deadline_cancellable:ident
     ) => {
         #[doc = concat!($what, ", waiting for `timeout` at most; zero tries.")]
@@ -123,14 +129,14 @@ macro_rules! limited_waits {
         /// # Errors
         ///
         /// The time is up, or as without a timeout.
+        #[inline(always)]
         pub fn $timeout(
             $($this)+,
             timeout: std::time::Duration,
         ) -> Result<$value, $crate::error::RecvTimeoutError> {
-            match std::time::Instant::now().checked_add(timeout) {
-                Some(deadline) => $self.$deadline(deadline),
-                None => Ok($self.$plain()?),
-            }
+            let deadline = $crate::channel::deadline::after(timeout);
+            let limits = $crate::channel::wait::Limits { deadline, cancel: None };
+            $self.$limited(limits).map_err(|end| end.timeout_error())
         }
 
         #[doc = concat!($what, ", waiting until `deadline` at most; one that has passed tries.")]
@@ -138,11 +144,13 @@ macro_rules! limited_waits {
         /// # Errors
         ///
         /// The deadline has passed, or as without a deadline.
+        #[inline(always)]
         pub fn $deadline(
             $($this)+,
             deadline: std::time::Instant,
         ) -> Result<$value, $crate::error::RecvTimeoutError> {
-            let limits = $crate::channel::wait::Limits { deadline: Some(deadline), cancel: None };
+            let deadline = $crate::channel::deadline::at(deadline);
+            let limits = $crate::channel::wait::Limits { deadline, cancel: None };
             $self.$limited(limits).map_err(|end| end.timeout_error())
         }
 
@@ -171,7 +179,7 @@ macro_rules! limited_waits {
             timeout: std::time::Duration,
             token: &$crate::cancel::CancelToken,
         ) -> Result<$value, $crate::error::RecvCancelError> {
-            let deadline = std::time::Instant::now().checked_add(timeout);
+            let deadline = $crate::channel::deadline::after(timeout);
             let limits = $crate::channel::wait::Limits { deadline, cancel: Some(token) };
             $self.$limited(limits).map_err(|end| end.cancel_error())
         }
@@ -186,7 +194,7 @@ macro_rules! limited_waits {
             deadline: std::time::Instant,
             token: &$crate::cancel::CancelToken,
         ) -> Result<$value, $crate::error::RecvCancelError> {
-            let deadline = Some(deadline);
+            let deadline = $crate::channel::deadline::at(deadline);
             let limits = $crate::channel::wait::Limits { deadline, cancel: Some(token) };
             $self.$limited(limits).map_err(|end| end.cancel_error())
         }
@@ -194,12 +202,12 @@ macro_rules! limited_waits {
 }
 pub(in crate::channel) use limited_waits;
 
-/// [`limited_waits`] of a receive: from `recv` and `recv_limited`.
+/// [`limited_waits`] of a receive: from `recv_limited`.
 macro_rules! limited_recvs {
     ($self:ident, [$($this:tt)+], $value:ty) => {
         $crate::channel::verbs::limited_waits! {
             $self, [$($this)+], $value, "Receives the next value",
-            recv recv_limited => recv_timeout recv_deadline recv_cancellable
+            recv_limited => recv_timeout recv_deadline recv_cancellable
             recv_timeout_cancellable recv_deadline_cancellable
         }
     };

@@ -16,15 +16,16 @@ use super::node::{Node, Waiter};
 use super::select::Place;
 use super::shared::{End, Shared, Side};
 use crate::cancel::CancelToken;
+use crate::timer;
 use crate::token::{Outcome, Wait};
 use std::cell::Cell;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 /// What may end a wait besides the channel.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Limits<'a> {
-    pub(super) deadline: Option<Instant>,
+    /// In nanoseconds of the monotonic clock; see `deadline`.
+    pub(super) deadline: Option<u64>,
     pub(super) cancel: Option<&'a CancelToken>,
 }
 
@@ -48,7 +49,7 @@ impl Limits<'_> {
             registered
         });
         let outcome = match self.deadline {
-            Some(deadline) => wait.park_deadline(deadline),
+            Some(deadline) => timer::park_deadline(wait, deadline),
             None => wait.park(),
         };
         drop(registered);
@@ -64,15 +65,21 @@ impl Limits<'_> {
 impl<T> Shared<T> {
     /// Sends or receives within `limits`. The cell says whether it happened; if it did not, the
     /// result says why. A cancelled token comes before everything else.
-    #[inline(never)]
+    #[inline(always)]
     pub(super) fn wait_limited(&self, node: &Node<T>, side: Side, limits: Limits<'_>) -> End {
-        let end = self.wait_within(node, side, limits);
+        let end = match limits {
+            Limits { deadline: Some(deadline), cancel: None } => {
+                self.wait_until(node, side, deadline)
+            }
+            limits => self.wait_within(node, side, limits),
+        };
         if end != End::Done {
             self.count_failure(side, end);
         }
         end
     }
 
+    #[inline(never)]
     fn wait_within(&self, node: &Node<T>, side: Side, limits: Limits<'_>) -> End {
         if limits.is_cancelled() {
             return End::Cancelled;

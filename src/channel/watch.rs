@@ -14,6 +14,7 @@
 
 #![forbid(unsafe_code)]
 
+use super::deadline;
 use super::parties::{self, Awaited, Parties};
 use super::shared::End;
 use super::verbs::limited_waits;
@@ -25,7 +26,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::ops::Deref;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 struct State<T> {
     value: Arc<T>,
@@ -291,7 +292,7 @@ impl<T> WatchReceiver<T> {
 
     limited_waits! {
         self, [&mut self], (), "Waits for a value that was not seen; then it is",
-        changed changed_limited => changed_timeout changed_deadline changed_cancellable
+        changed_limited => changed_timeout changed_deadline changed_cancellable
         changed_timeout_cancellable changed_deadline_cancellable
     }
 
@@ -328,7 +329,7 @@ impl<T> WatchReceiver<T> {
         wanted: impl FnMut(&T) -> bool,
         timeout: Duration,
     ) -> Result<Watched<T>, RecvTimeoutError> {
-        let deadline = Instant::now().checked_add(timeout);
+        let deadline = deadline::after(timeout);
         self.wait_for_limited(wanted, Limits { deadline, cancel: None }).map_err(End::timeout_error)
     }
 

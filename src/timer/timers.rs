@@ -79,7 +79,7 @@ fn arm(slot: SlotRef, generation: u32, at: Instant) -> Option<u64> {
     arm_at(slot, generation, clock::from_instant(at))
 }
 
-#[inline]
+#[inline(never)]
 fn arm_at(slot: SlotRef, generation: u32, deadline: u64) -> Option<u64> {
     let timers = Timers::here()?;
     if deadline == FOREVER {
@@ -90,7 +90,7 @@ fn arm_at(slot: SlotRef, generation: u32, deadline: u64) -> Option<u64> {
     Some(key.map_or(NEVER, TimerKey::into_raw))
 }
 
-#[inline]
+#[inline(never)]
 fn disarm(key: u64) {
     if key != NEVER
         && let Some(timers) = Timers::here()
@@ -112,7 +112,7 @@ impl Drop for Armed {
 
 /// Parks until somebody ends the wait, or ends it with [`Outcome::TimedOut`] at `deadline`
 /// (monotonic nanoseconds, rounded by nobody).
-#[inline]
+#[inline(always)]
 pub(crate) fn park_deadline(wait: Wait, deadline: u64) -> Outcome {
     if wait.is_coroutine()
         && let Some(key) = arm_at(wait.slot(), wait.generation(), deadline)
@@ -120,6 +120,13 @@ pub(crate) fn park_deadline(wait: Wait, deadline: u64) -> Outcome {
         let _armed = Armed(key);
         return wait.park();
     }
+    park_elsewhere(wait, deadline)
+}
+
+/// A thread, or a coroutine that no worker runs.
+#[cold]
+#[inline(never)]
+fn park_elsewhere(wait: Wait, deadline: u64) -> Outcome {
     match clock::to_instant(deadline) {
         Some(at) => wait.park_deadline(at),
         None => wait.park(),

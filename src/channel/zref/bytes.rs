@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+use super::super::deadline;
 use super::super::parties::Parties;
 use super::super::shared::End;
 use super::super::verbs::{limited_recvs, looks};
@@ -113,7 +114,7 @@ impl BytesSender {
     ///
     /// As [`send`](BytesSender::send), or the time is up.
     pub fn send_timeout(&self, bytes: &[u8], timeout: Duration) -> Result<(), SendBytesError> {
-        let deadline = Instant::now().checked_add(timeout);
+        let deadline = deadline::after(timeout);
         self.send_limited(bytes, Limits { deadline, cancel: None })
     }
 
@@ -123,7 +124,7 @@ impl BytesSender {
     ///
     /// As [`send`](BytesSender::send), or the deadline has passed.
     pub fn send_deadline(&self, bytes: &[u8], deadline: Instant) -> Result<(), SendBytesError> {
-        self.send_limited(bytes, Limits { deadline: Some(deadline), cancel: None })
+        self.send_limited(bytes, Limits { deadline: deadline::at(deadline), cancel: None })
     }
 
     /// As [`send`](BytesSender::send), unless `token` is cancelled before.
@@ -150,7 +151,7 @@ impl BytesSender {
         timeout: Duration,
         token: &CancelToken,
     ) -> Result<(), SendBytesError> {
-        let deadline = Instant::now().checked_add(timeout);
+        let deadline = deadline::after(timeout);
         self.send_limited(bytes, Limits { deadline, cancel: Some(token) })
     }
 
