@@ -286,7 +286,7 @@ impl Node {
     }
 
     fn into_timed(mut self, at: Instant) -> Arc<Node> {
-        Arc::new_cyclic(|weak: &Weak<Node>| {
+        let node = Arc::new_cyclic(|weak: &Weak<Node>| {
             let weak = Weak::clone(weak);
             let ticket = token::publish_callback(move |result| {
                 if let (Err(WaitError::Timeout), Some(node)) = (result, weak.upgrade()) {
@@ -295,7 +295,12 @@ impl Node {
             });
             self.deadline = Some(Deadline { at, ticket, _kernel: token::end_at(ticket, at) });
             self
-        })
+        });
+        // The callback may have come before there was a node to be found.
+        if Instant::now() >= at {
+            cancel_tree(Arc::clone(&node), CancelReason::Deadline);
+        }
+        node
     }
 
     /// Cancels this one node: its entries, in the order in which they came, if it was the first.

@@ -123,6 +123,20 @@ fn deadlines_come_by_themselves() {
     });
 }
 
+/// A deadline that passes while the token is being made is not lost.
+#[test]
+fn a_deadline_that_has_passed_cancels() {
+    watched(|| {
+        let parent = CancelToken::new();
+        for nanoseconds in 0..500 {
+            let soon = Instant::now() + Duration::from_nanos(100 * nanoseconds);
+            assert_eq!(CancelToken::with_deadline(soon).cancelled().wait(), CancelReason::Deadline);
+            assert_eq!(parent.child_with_deadline(soon).cancelled().wait(), CancelReason::Deadline);
+        }
+        assert!(!parent.is_cancelled());
+    });
+}
+
 #[test]
 fn every_kind_of_party_is_woken() {
     watched(|| {
