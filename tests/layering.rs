@@ -70,10 +70,14 @@ const UNSAFE_FENCE: &[&str] = &[
     "src/sched/enter",
     "src/sched/fork",
     "src/sched/job",
+    // Takes coroutines off one core and puts them on another, on the root context of each.
+    "src/sched/migrate",
     // Looks at the words that another thread's core shows, while that core exists.
     "src/sched/monitor",
     "src/sched/join",
     "src/sched/shutdown",
+    // Declares what only its caller can vouch for.
+    "src/sched/spawn",
     "src/sched/worker",
     // Waiters on the frames of those who wait, and the cells they exchange.
     "src/channel/lock",

@@ -314,6 +314,7 @@ unsafe fn give_slow(store: NonNull<Store>, block: Block, class: usize, length: u
 /// # Safety
 ///
 /// The caller holds the store.
+#[inline(never)]
 pub(super) unsafe fn resize(store: NonNull<Store>, by: isize) {
     let counted = STOCK.try_with(|stock| stock.borrow_mut().of(store).figures.count_resize(by));
     if counted.is_err() {

@@ -54,6 +54,8 @@ pub(crate) struct Control {
     save_fp: Cell<bool>,
     /// It waits for someone who refers to its frame, and may not be unwound.
     bound: Cell<bool>,
+    /// Its spawner has promised that it may go on on another thread.
+    migratable: Cell<bool>,
     fp: Cell<u64>,
     /// For a hand-driven coroutine that runs: its driver. Null for a scheduled one.
     driver: Cell<*mut Driver>,
@@ -122,6 +124,7 @@ impl ControlRef {
                 reason: AtomicU8::new(WaitReason::None as u8),
                 save_fp: Cell::new(false),
                 bound: Cell::new(false),
+                migratable: Cell::new(false),
                 fp: Cell::new(0),
                 driver: Cell::new(core::ptr::null_mut()),
                 home: AtomicPtr::new(core::ptr::null_mut()),
@@ -167,6 +170,17 @@ impl ControlRef {
     #[inline]
     pub(crate) fn bound<'a>(self) -> &'a Cell<bool> {
         &self.get().bound
+    }
+
+    /// Whether it may go on on another thread.
+    #[inline(always)]
+    pub(crate) fn is_migratable(self) -> bool {
+        self.get().migratable.get()
+    }
+
+    #[inline(always)]
+    pub(super) fn set_migratable(self, migratable: bool) {
+        self.get().migratable.set(migratable);
     }
 
     /// The chain of its forks, for the scheduler; it is the running coroutine's own affair.
@@ -356,17 +370,22 @@ impl ControlRef {
         unsafe { &*self.get().fiber.get() }
     }
 
-    /// Makes it a coroutine of the worker on this thread.
+    /// Makes it a coroutine of the worker on this thread. It is fresh, or on no core.
     #[inline(always)]
     pub(super) fn set_home(self, home: &Core, schedule: &Arc<dyn Schedule>) {
         let control = self.get();
         control.home.store(core::ptr::from_ref(home).cast_mut(), Ordering::Relaxed);
-        // SAFETY: it does not run yet, so nobody else looks (invariant 2).
+        // SAFETY: it does not run and waits for nothing, so nobody else looks (invariant 2).
         let slot = unsafe { &mut *control.schedule.get() };
         match slot {
             Some(old) if Arc::ptr_eq(old, schedule) => {}
             _ => *slot = Some(Arc::clone(schedule)),
         }
+    }
+
+    /// Takes its home away until it is given another one: nobody is at home there.
+    pub(super) fn leave_home(self) {
+        self.get().home.store(core::ptr::dangling_mut(), Ordering::Relaxed);
     }
 
     /// Marks it as running on `core`; returns where to switch to.
@@ -504,7 +523,7 @@ impl ControlRef {
     /// late wake-up goes to the inbox of its worker, which drops it while it still looks there.
     pub(super) fn leak(self) {
         if self.is_scheduled() {
-            self.get().home.store(core::ptr::dangling_mut(), Ordering::Relaxed);
+            self.leave_home();
         }
         // The frames may still lead to the block, so it stays; only the stack is accounted for.
         // SAFETY: the stack is taken once, here; nothing uses the block's copy afterwards.

@@ -1,9 +1,9 @@
 //! What one thread needs in order to run coroutines: who runs, who is next, where to go idle.
 //!
 //! A [`Core`] belongs to one thread and is touched by no other, so nothing in it is
-//! atomic but the two words that `watch.rs` shows to others. Started
-//! coroutines never change threads, which is why the ready queue can be plain: another thread that
-//! wakes a coroutine hands it to the home worker's inbox instead (see [`Schedule`]).
+//! atomic but the two words that `watch.rs` shows to others. A started coroutine stays on its core,
+//! or is taken off it by the owner (`migrate.rs`), which is why the ready queue can be plain:
+//! another thread that wakes a coroutine hands it to the home worker's inbox (see [`Schedule`]).
 //!
 //! Parking takes the next coroutine straight from here and switches to it; the worker's own loop
 //! (the *root* context) runs only when nothing is ready or the budget is used up. One switch from
@@ -97,6 +97,8 @@ pub(crate) struct Core {
     pub(crate) on_park: Cell<fn(ControlRef)>,
     /// Whether the worker may have jobs to start, which a coroutine that gives way must let it do.
     pub(crate) has_jobs: Cell<bool>,
+    /// Whether a coroutine that may change workers has ever lived here.
+    pub(crate) migrates: Cell<bool>,
     /// The worker that runs on this thread, for the scheduler; null elsewhere.
     pub(crate) worker: Cell<*const ()>,
     /// The timers of this thread, for the timer layer; null where there are none.
@@ -136,6 +138,7 @@ impl Core {
             live: UnsafeCell::new(Vec::new()),
             on_park: Cell::new(|_| ()),
             has_jobs: Cell::new(false),
+            migrates: Cell::new(false),
             worker: Cell::new(core::ptr::null()),
             timers: Cell::new(core::ptr::null()),
             entered: Cell::new(core::ptr::null()),
@@ -233,6 +236,23 @@ impl Core {
         let ready = unsafe { &mut *self.ready.get() };
         let place = ready.iter().position(|&queued| queued == coroutine);
         place.and_then(|place| ready.remove(place)).is_some()
+    }
+
+    /// Whether somebody runs next ahead of the queue.
+    pub(super) fn has_next(&self) -> bool {
+        self.next.get().is_some()
+    }
+
+    /// The coroutine that stands at this place of the queue.
+    pub(super) fn ready_at(&self, place: usize) -> Option<ControlRef> {
+        // SAFETY: owner-only, and the reference does not outlive the call.
+        unsafe { (&*self.ready.get()).get(place).copied() }
+    }
+
+    /// Takes the coroutine at this place out of the queue.
+    pub(super) fn remove_ready(&self, place: usize) {
+        // SAFETY: owner-only, and the reference does not outlive the call.
+        unsafe { (*self.ready.get()).remove(place) };
     }
 
     /// Number of coroutines that are ready on this thread.

@@ -5,14 +5,16 @@
 //! * [`Task`] is a coroutine with a life of its own but without a scheduler: its owner resumes it.
 //! * Coroutines spawned on a runtime share [`park`], [`yield_now`], [`unparker`] and [`current`].
 //!
-//! Started coroutines never change threads. What that buys, and what remains dangerous all the
-//! same, is written in `docs/SAFETY.md`.
+//! Started coroutines never change threads, unless their spawner has promised that they may
+//! ([`Builder::migratable`](crate::Builder::migratable)). What that buys, and what remains dangerous
+//! all the same, is written in `docs/SAFETY.md`.
 
 mod control;
 mod core;
 mod entry;
 mod generator;
 mod local;
+mod migrate;
 mod park;
 mod permit;
 pub(crate) mod sched;
@@ -34,6 +36,7 @@ pub(crate) use core::{Core, SWITCH_BUDGET, Schedule, core, core_or_make, here};
 pub use generator::{Coroutine, CoroutineBuilder, CoroutineState, Yielder};
 pub use local::LocalKey;
 pub(crate) use local::{Inherited, adopt, inherit};
+pub(crate) use migrate::Migrant;
 pub(crate) use park::{current_waiter, finish_wake, is_forced_unwind, wait_for_wake};
 pub use park::{park, yield_now};
 pub use state::{State, WaitReason};

@@ -3,7 +3,7 @@
 //! # Invariants
 //!
 //! 1. A scheduled coroutine runs on the thread whose core launched it, from its first instruction
-//!    to its last.
+//!    to its last, or until it is taken off that core (`migrate.rs`).
 //! 2. A finished coroutine's block goes to its core's warm list; it is not reused before the thread
 //!    has left its stack, because only that thread takes from the list.
 //!
@@ -35,6 +35,7 @@ pub(crate) struct Launch {
     pub(crate) name: Option<Arc<str>>,
     pub(crate) location: &'static Location<'static>,
     pub(crate) stack_size: StackSize,
+    pub(crate) migratable: bool,
     pub(crate) body: Body,
     pub(crate) data: *mut (),
 }
@@ -50,7 +51,7 @@ pub(crate) fn launch(
     schedule: &Arc<dyn Schedule>,
     launch: Launch,
 ) -> Result<ControlRef, StackError> {
-    let Launch { id, name, location, stack_size, body, data } = launch;
+    let Launch { id, name, location, stack_size, migratable, body, data } = launch;
     let me = match (stack_size == StackSize::DEFAULT).then(|| core.take_warm()).flatten() {
         Some(warm) => {
             warm.relabel(id, name, location);
@@ -63,6 +64,10 @@ pub(crate) fn launch(
     };
     me.body().set((Some(body), data));
     me.set_home(core, schedule);
+    me.set_migratable(migratable);
+    if migratable {
+        core.migrates.set(true);
+    }
     core.enlist(me);
     entry::prepare(me);
     Ok(me)
@@ -136,7 +141,7 @@ pub(super) fn finish(me: ControlRef, outcome: Result<(), Box<dyn Any + Send>>) -
 
 impl Core {
     #[inline(always)]
-    fn enlist(&self, me: ControlRef) {
+    pub(super) fn enlist(&self, me: ControlRef) {
         // SAFETY: owner thread only, and the reference does not outlive the call.
         let live = unsafe { &mut *self.live.get() };
         me.place().set(live.len());
@@ -144,7 +149,7 @@ impl Core {
     }
 
     #[inline(always)]
-    fn strike(&self, me: ControlRef) {
+    pub(super) fn strike(&self, me: ControlRef) {
         // SAFETY: as above.
         let live = unsafe { &mut *self.live.get() };
         let place = me.place().get();

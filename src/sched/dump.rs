@@ -35,14 +35,17 @@ pub(super) struct Questions {
 
 impl Questions {
     /// Completes every ticket that was left here.
+    ///
+    /// `elsewhere` are coroutines that are on no worker at the moment.
     #[cold]
     #[inline(never)]
-    pub(super) fn answer(&self, core: &Core) {
+    pub(super) fn answer(&self, core: &Core, elsewhere: &[LiveCoroutine]) {
         self.asked.store(false, Ordering::Relaxed);
         let tickets = std::mem::take(&mut *self.tickets.lock());
         let live = core.live();
         for ticket in tickets {
-            let answer: Vec<LiveCoroutine> = live.iter().copied().map(LiveCoroutine::of).collect();
+            let here = live.iter().copied().map(LiveCoroutine::of);
+            let answer: Vec<LiveCoroutine> = here.chain(elsewhere.iter().cloned()).collect();
             // Stale: the asker has stopped waiting.
             let _ = ticket.complete(Payload::value(answer));
         }
@@ -69,7 +72,7 @@ pub struct LiveCoroutine {
 }
 
 impl LiveCoroutine {
-    fn of(coroutine: ControlRef) -> LiveCoroutine {
+    pub(super) fn of(coroutine: ControlRef) -> LiveCoroutine {
         let (reason, waits_on) = coroutine.reason();
         LiveCoroutine {
             id: coroutine.id(),

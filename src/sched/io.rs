@@ -1,7 +1,8 @@
 //! Waiting for file descriptors.
 //!
 //! Each worker has a poller of its own, made when the first of its coroutines waits: coroutines do
-//! not change threads, so neither do their interests. A descriptor may have several waiters in each
+//! not change threads, so neither do their interests. (One that may migrate waits like one that is
+//! driven by hand.) A descriptor may have several waiters in each
 //! direction, on several workers. A plain thread blocks; a coroutine driven by hand waits at the
 //! thread of `watcher.rs`.
 //!
@@ -174,8 +175,9 @@ pub(crate) fn wait_ready(fd: RawFd, interest: Interest, deadline: u64) -> Result
         };
         let reason = if readable { WaitReason::Readable } else { WaitReason::Writable };
         let wait = Wait::begin_for(reason, fd as usize);
-        let scheduled = me.is_scheduled();
-        let registered = match (scheduled, current_worker()) {
+        // One that may leave this worker waits at the thread that belongs to none.
+        let stays = me.is_scheduled() && !me.is_migratable();
+        let registered = match (stays, current_worker()) {
             (true, Some(worker)) => worker.descriptors.borrow_mut().register(fd, interest, &wait),
             _ => watcher::register(fd, interest, &wait),
         };
@@ -188,7 +190,7 @@ pub(crate) fn wait_ready(fd: RawFd, interest: Interest, deadline: u64) -> Result
                 return other.map(|_| true);
             }
         }
-        let guard = Withdraw { fd, slot: wait.slot(), generation: wait.generation(), scheduled };
+        let guard = Withdraw { fd, slot: wait.slot(), generation: wait.generation(), stays };
         // A report has taken the wait out of the table; anything else leaves that to the guard.
         if timer::park_deadline(wait, deadline) != Outcome::TimedOut {
             core::mem::forget(guard);
@@ -201,14 +203,15 @@ struct Withdraw {
     fd: RawFd,
     slot: SlotRef,
     generation: u32,
-    scheduled: bool,
+    /// It waits at its worker.
+    stays: bool,
 }
 
 impl Drop for Withdraw {
     fn drop(&mut self) {
-        let Withdraw { fd, slot, generation, scheduled } = *self;
+        let Withdraw { fd, slot, generation, stays } = *self;
         match current_worker() {
-            Some(worker) if scheduled => {
+            Some(worker) if stays => {
                 worker.descriptors.borrow_mut().withdraw(fd, slot, generation);
             }
             _ => watcher::withdraw(fd, slot, generation),

@@ -42,6 +42,8 @@ pub(super) struct Header {
     pub(super) name: Option<Arc<str>>,
     pub(super) location: &'static Location<'static>,
     pub(super) stack_size: StackSize,
+    /// Its coroutine may change workers after it has started.
+    pub(super) migratable: bool,
     inherited: UnsafeCell<Option<Inherited>>,
     /// The coroutine's cancel token, made when somebody asks for it.
     pub(super) token: OnceLock<Box<JobToken>>,
@@ -75,6 +77,7 @@ pub(crate) struct Description {
     pub(crate) name: Option<Arc<str>>,
     pub(crate) location: &'static Location<'static>,
     pub(crate) stack_size: StackSize,
+    pub(crate) migratable: bool,
     pub(crate) inherited: Option<Inherited>,
     pub(super) token: Option<Box<JobToken>>,
 }
@@ -112,7 +115,8 @@ where
     /// processor waits.
     #[inline(always)]
     pub(super) fn make(description: Description, closure: F) -> (JobRef, JobHandle<T>) {
-        let Description { id, name, location, stack_size, inherited, token } = description;
+        let Description { id, name, location, stack_size, migratable, inherited, token } =
+            description;
         let job: *mut Job<F, T> = Box::leak(Box::new_uninit()).as_mut_ptr();
         // SAFETY: the box was made just now. Each field is written before the job is given out, and
         // nothing in between unwinds.
@@ -125,6 +129,7 @@ where
             (&raw mut (*header).name).write(name);
             (&raw mut (*header).location).write(location);
             (&raw mut (*header).stack_size).write(stack_size);
+            (&raw mut (*header).migratable).write(migratable);
             (&raw mut (*header).inherited).write(UnsafeCell::new(inherited));
             (&raw mut (*header).token).write(OnceLock::new());
             if let Some(token) = token {

@@ -1,7 +1,7 @@
 //! The scheduler: workers, the closures they start and the coroutines they run.
 //!
 //! A closure that was spawned and has not started is a pointer in a queue, which any worker may
-//! take. Once started it has a stack and stays where it is. README.md in this folder draws the life
+//! take. Once started it has a stack and stays where it is, unless its spawner lets it go. README.md in this folder draws the life
 //! of a coroutine through the queues and proves the sleep protocol.
 
 #[cfg(not(loom))]
@@ -24,6 +24,8 @@ mod job;
 mod join;
 #[cfg(not(loom))]
 mod join_future;
+#[cfg(not(loom))]
+mod migrate;
 #[cfg(not(loom))]
 pub(crate) mod monitor;
 #[cfg(not(loom))]

@@ -341,14 +341,13 @@ pub fn block_in_place<T>(f: impl FnOnce() -> T) -> T {
     struct Leave<'a>(&'a Remote);
     impl Drop for Leave<'_> {
         fn drop(&mut self) {
-            let depth = self.0.in_place.load(Ordering::Relaxed);
-            self.0.in_place.store(depth - 1, Ordering::Relaxed);
+            self.0.in_place.fetch_sub(1, Ordering::Relaxed);
         }
     }
     let Some(worker) = super::worker::current_worker() else { return f() };
     let remote = Arc::clone(&worker.remote);
-    // Only this thread writes it: the coroutine is bound to the worker.
-    remote.in_place.store(remote.in_place.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    // A coroutine that may migrate counts down from another thread if `f` suspends.
+    remote.in_place.fetch_add(1, Ordering::Relaxed);
     let _leave = Leave(&remote);
     if !remote.stealer.is_empty() {
         worker.shared.wake_one();

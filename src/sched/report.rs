@@ -130,6 +130,8 @@ pub struct RuntimeMetrics {
     pub rounds: u64,
     /// Batches of closures taken from another worker.
     pub steals: u64,
+    /// Started coroutines taken over from another worker ([`Builder::migratable`](crate::Builder)).
+    pub migrations: u64,
     /// Times that a worker went to sleep.
     pub sleeps: u64,
     /// Panics of coroutines whose handle was dropped.

@@ -14,13 +14,14 @@
 use crossbeam_deque::{Injector, Stealer};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::blocking::Pool;
 use super::dump::Questions;
 use super::inbox::{Inbox, Linked};
 use super::job::JobRef;
+use super::migrate::Migrants;
 use super::monitor::{Monitor, StallHook};
 use super::parker::{NOTIFIED, Sleep};
 use super::report::StuckCoroutine;
@@ -31,6 +32,7 @@ use crate::prim::{AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering};
 use crate::stack::StackSize;
 use crate::sys::poller::Interrupt;
 use crate::sys::{futex, membarrier};
+use crate::token::{Kernel, KernelGuard};
 
 impl Linked for ControlRef {
     fn address(self) -> usize {
@@ -97,7 +99,7 @@ pub(crate) struct Remote {
     pub(super) stealer: Stealer<JobRef>,
     /// The worker's core, for the monitor, while the worker runs.
     pub(super) watch: Mutex<Option<Watch>>,
-    /// Calls of `block_in_place` under way; written by the worker alone.
+    /// Calls of `block_in_place` that began here and are under way.
     pub(super) in_place: AtomicUsize,
     /// Written by the worker alone, read by anybody.
     pub(super) counts: Counts,
@@ -110,6 +112,7 @@ pub(super) struct Counts {
     pub(super) finished: AtomicU64,
     pub(super) ticks: AtomicU64,
     pub(super) steals: AtomicU64,
+    pub(super) migrations: AtomicU64,
     pub(super) sleeps: AtomicU64,
 }
 
@@ -125,6 +128,10 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(super) remotes: Box<[Arc<Remote>]>,
     pub(super) injector: Injector<JobRef>,
+    /// Started coroutines that any worker may go on with.
+    pub(super) migrants: Migrants,
+    /// Keeps the time of coroutines that may migrate; started with the first of them.
+    pub(super) timekeeper: OnceLock<Option<KernelGuard>>,
     pub(super) sleepers: AtomicUsize,
     pub(super) searchers: Searchers,
     /// Spawned from outside of the workers.
@@ -280,7 +287,16 @@ impl Shared {
 
     /// Whether there is work that any worker may take. Exact after the heavy fence.
     pub(super) fn has_stealable(&self) -> bool {
-        !self.injector.is_empty() || self.remotes.iter().any(|r| !r.stealer.is_empty())
+        !self.injector.is_empty()
+            || !self.migrants.is_empty()
+            || self.remotes.iter().any(|r| !r.stealer.is_empty())
+    }
+
+    /// Keeps the kernel's thread running for the deadlines of coroutines that may migrate: a
+    /// worker's own timers are for those that stay. Without a thread each deadline tries again.
+    #[cold]
+    pub(super) fn keep_time(&self) {
+        self.timekeeper.get_or_init(|| Kernel::start().ok());
     }
 
     /// A coroutine has panicked and nobody will join it.

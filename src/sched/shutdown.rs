@@ -26,7 +26,8 @@ pub(super) const GRACE: u64 = 1_000_000_000;
 
 /// Ends everything of this worker that is left; true: nothing is.
 pub(super) fn wind_up(worker: &Worker, core: &Core) -> bool {
-    if abandon_jobs(worker) {
+    // Also by a spare that may not take work: nobody else may be left.
+    if abandon_jobs(worker) || worker.run_migrant(core) {
         return false;
     }
     if let Some(coroutine) = core.find_live(may_end) {

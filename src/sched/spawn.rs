@@ -118,8 +118,8 @@ pub(super) fn describe(
     stack_size: StackSize,
     location: &'static Location<'static>,
 ) -> Description {
-    let inherited = inherit();
-    Description { id: next_id(), name, location, stack_size, inherited, token: None }
+    let (id, inherited) = (next_id(), inherit());
+    Description { id, name, location, stack_size, migratable: false, inherited, token: None }
 }
 
 /// As [`describe`], without the values that the caller's coroutine would pass on.
@@ -129,7 +129,9 @@ pub(super) fn describe_bare(
     stack_size: StackSize,
     location: &'static Location<'static>,
 ) -> Description {
-    Description { id: next_id(), name, location, stack_size, inherited: None, token: None }
+    let id = next_id();
+    let (inherited, token, migratable) = (None, None, false);
+    Description { id, name, location, stack_size, migratable, inherited, token }
 }
 
 #[inline(always)]
@@ -172,6 +174,7 @@ pub struct Builder {
     name: Option<Arc<str>>,
     stack_size: Option<usize>,
     cancel: Option<CancelToken>,
+    migratable: bool,
 }
 
 impl Builder {
@@ -197,6 +200,46 @@ impl Builder {
     /// cancelling that cancels it. The end of the runtime does so in any case.
     pub fn cancel_with(mut self, parent: &CancelToken) -> Builder {
         self.cancel = Some(parent.clone());
+        self
+    }
+
+    /// Lets the coroutine go on on another worker after it has started: while several are ready on
+    /// its worker and another worker has none, that one may take it over.
+    ///
+    /// Without this a coroutine stays on the thread that started it, which is what makes spawning
+    /// safe. It has no effect on [`try_spawn_local`](Builder::try_spawn_local). Deadlines and
+    /// descriptors of such a coroutine are watched by threads of their own instead of its worker,
+    /// which costs some microseconds a wait.
+    ///
+    /// # Safety
+    ///
+    /// The caller vouches for the closure, and for everything it calls, that whenever it may
+    /// suspend (in any wait, in [`yield_now`](crate::yield_now), in code that calls those):
+    ///
+    /// - Nothing is alive on the coroutine's stack, or among its coroutine-local values, whose type
+    ///   is not `Send`: a lock guard that must be dropped by the thread that locked, an `Rc`, a
+    ///   generator, a hand-driven task, a handle of `spawn_local`.
+    /// - No reference or pointer into thread-local storage is alive there, whatever its type: the
+    ///   closure of no `LocalKey::with` suspends.
+    /// - No function on the stack that contains the suspension, after inlining, uses a thread-local
+    ///   variable of Rust or C both before and after it: the compiler may compute the address once.
+    ///   A function with `#[inline(never)]` that does not suspend is a safe place for such a use.
+    ///   The library's own calls, and all of [`coroutine`](crate::coroutine), keep to that.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let rt = kcoro::Runtime::builder().workers(2).build()?;
+    /// // SAFETY: the closure holds numbers across its suspensions, and uses no thread-locals.
+    /// let builder = unsafe { kcoro::Builder::new().migratable() };
+    /// let counter = rt.spawn_with(builder, || {
+    ///     (0..100).map(|step| { kcoro::yield_now(); step }).sum::<u32>()
+    /// })?;
+    /// assert_eq!(counter.join().unwrap(), 4950);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub unsafe fn migratable(mut self) -> Builder {
+        self.migratable = true;
         self
     }
 
@@ -248,7 +291,8 @@ impl Builder {
     {
         let location = Location::caller();
         let worker: &Worker = current_worker().ok_or(SpawnError::NoRuntime)?;
-        let description = self.describe(&worker.shared, location)?;
+        let stays = Builder { migratable: false, ..self };
+        let description = stays.describe(&worker.shared, location)?;
         let (job, handle) = Job::make(description, f);
         worker.spawn_pinned(job);
         Ok(LocalJoinHandle::new(JoinHandle::new(handle)))
@@ -282,6 +326,10 @@ impl Builder {
             None => shared.config.stack_size,
         };
         let mut description = describe(self.name, stack_size, location);
+        if self.migratable {
+            shared.keep_time();
+            description.migratable = true;
+        }
         if let Some(parent) = self.cancel {
             description.token = Some(Box::new(JobToken::below(&parent, shared)));
         }

@@ -11,13 +11,14 @@
 
 use crossbeam_deque::{Injector, Worker as Deque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle as ThreadHandle;
 use std::time::Instant;
 
 use super::blocking::Pool;
 use super::job::{Job, JobRef};
 use super::join::JoinHandle;
+use super::migrate::Migrants;
 use super::monitor::{self, Monitor};
 use super::report::{RuntimeMetrics, ShutdownReport};
 use super::search::Searchers;
@@ -60,6 +61,8 @@ impl Threads {
             pool,
             remotes,
             injector: Injector::new(),
+            migrants: Migrants::default(),
+            timekeeper: OnceLock::new(),
             sleepers: AtomicUsize::new(0),
             searchers: Searchers::new(),
             spawned: AtomicU64::new(0),
@@ -231,6 +234,7 @@ impl Threads {
             finished: sum(|c| &c.finished),
             rounds: sum(|c| &c.ticks),
             steals: sum(|c| &c.steals),
+            migrations: sum(|c| &c.migrations),
             sleeps: sum(|c| &c.sleeps),
             detached_panics: shared.panics.load(Ordering::Relaxed),
             held_up_workers: shared.held_up.load(Ordering::Relaxed),

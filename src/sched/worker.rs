@@ -9,7 +9,7 @@
 //!
 //! 1. The loop runs on the root context of the thread's core; coroutines come back to it.
 //! 2. A worker sleeps only by the protocol of `parker.rs`, and never while anything is ready here.
-//! 3. A job is started by exactly one worker, and its coroutine stays there.
+//! 3. A job is started by exactly one worker, and its coroutine stays there unless it may migrate.
 //!
 //! # Who calls this, and what it may call
 //!
@@ -141,11 +141,14 @@ impl Worker {
         bump(&self.remote.counts.ticks);
         core.refill(self.pace.budget());
         self.remote.collect(core);
+        self.offer_migrants(core);
         if !self.timers.is_empty() {
             self.timers.advance(clock::now());
         }
         if self.remote.questions.asked.load(Ordering::Relaxed) {
-            self.remote.questions.answer(core);
+            let offered = || self.shared.migrants.describe();
+            let elsewhere = if self.index == 0 { offered() } else { Vec::new() };
+            self.remote.questions.answer(core, &elsewhere);
         }
         if self.descriptors.borrow().is_active() {
             let now = clock::now();
@@ -169,6 +172,12 @@ impl Worker {
             worked = true;
         } else {
             core.has_jobs.set(false);
+        }
+        if (!worked || tick.is_multiple_of(INJECTOR_INTERVAL))
+            && !self.shared.migrants.is_empty()
+            && self.shared.may_take(self.index)
+        {
+            worked |= self.run_migrant(core);
         }
         worked
     }
@@ -216,13 +225,18 @@ impl Worker {
     /// Gives a job a stack and runs it, and whoever becomes ready.
     fn start(&self, core: &Core, job: JobRef) {
         let header = job.header();
-        let (name, location, id, stack_size) =
-            (header.name.clone(), header.location, header.id, header.stack_size);
+        let (name, location, id, stack_size, migratable) = (
+            header.name.clone(),
+            header.location,
+            header.id,
+            header.stack_size,
+            header.migratable,
+        );
         if let (Some(name), Some(monitor)) = (&name, &self.shared.monitor) {
             monitor.enter_name(id, name);
         }
         let data = job.into_raw();
-        let launch = Launch { id, name, location, stack_size, body: run_job, data };
+        let launch = Launch { id, name, location, stack_size, migratable, body: run_job, data };
         match sched::launch(core, &self.schedule, launch) {
             // SAFETY: this is the root context, and the coroutine is fresh.
             Ok(coroutine) => unsafe { sched::run(core, coroutine) },
@@ -273,7 +287,8 @@ impl Worker {
             {
                 return Found::Job(job);
             }
-            if !self.remote.inbox.is_empty() || self.has_own_jobs() {
+            let offered = self.searching.get() && !self.shared.migrants.is_empty();
+            if offered || !self.remote.inbox.is_empty() || self.has_own_jobs() {
                 return Found::Something;
             }
             if done() || self.shared.stopping.load(Ordering::Relaxed) {
@@ -293,7 +308,7 @@ impl Worker {
         }
     }
 
-    fn found_work(&self) {
+    pub(super) fn found_work(&self) {
         if self.searching.replace(false)
             && self.shared.searchers.end()
             && self.shared.has_stealable()
@@ -325,6 +340,16 @@ impl Worker {
             }
         }
         None
+    }
+
+    /// What wakes the coroutines that live here.
+    pub(super) fn schedule(&self) -> &Arc<dyn Schedule> {
+        &self.schedule
+    }
+
+    /// A coroutine that another worker had started goes on here.
+    pub(super) fn note_migration(&self) {
+        bump(&self.remote.counts.migrations);
     }
 
     fn next_random(&self) -> u64 {

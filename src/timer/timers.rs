@@ -15,7 +15,7 @@
 use core::cell::RefCell;
 
 use super::wheel::{FOREVER, TimerKey, Wheel};
-use crate::coroutine::core;
+use crate::coroutine::{ControlRef, Core, core};
 use crate::sys::clock;
 use crate::token::{Claim, Clock, Outcome, SlotRef, Ticket, Wait};
 use std::time::Instant;
@@ -62,9 +62,14 @@ impl Timers {
     /// This thread's timers, if it is a worker.
     #[inline(always)]
     fn here<'a>() -> Option<&'a Timers> {
+        Timers::of(core()?)
+    }
+
+    #[inline(always)]
+    fn of(core: &Core) -> Option<&Timers> {
         // SAFETY: set by the worker for as long as it runs, on this thread; no reference made here
-        // outlives a switch of a coroutine, which stays on the thread anyway.
-        unsafe { core()?.timers.get().cast::<Timers>().as_ref() }
+        // outlives a switch of a coroutine.
+        unsafe { core.timers.get().cast::<Timers>().as_ref() }
     }
 }
 
@@ -81,7 +86,12 @@ fn arm(slot: SlotRef, generation: u32, at: Instant) -> Option<u64> {
 
 #[inline(never)]
 fn arm_at(slot: SlotRef, generation: u32, deadline: u64) -> Option<u64> {
-    let timers = Timers::here()?;
+    let core = core()?;
+    if core.current().is_some_and(ControlRef::is_migratable) {
+        // It may be elsewhere when it has to disarm. The kernel's thread belongs to nobody.
+        return None;
+    }
+    let timers = Timers::of(core)?;
     if deadline == FOREVER {
         return Some(NEVER);
     }
@@ -95,7 +105,7 @@ fn disarm(key: u64) {
     if key != NEVER
         && let Some(timers) = Timers::here()
     {
-        // A key of another worker's wheel cannot come here: coroutines stay on their worker.
+        // A key of another worker's wheel cannot come here: who may leave its worker gets none.
         timers.wheel.borrow_mut().cancel(TimerKey::from_raw(key));
     }
 }

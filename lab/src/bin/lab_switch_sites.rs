@@ -43,6 +43,17 @@ pub fn kcoro_site_yield() -> u64 {
     kcoro_site_after(2) + 1
 }
 
+/// A coroutine that lets others run twice: one that may migrate comes back on another thread, and
+/// has to ask that thread for its core.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub fn kcoro_site_twice() -> u64 {
+    coroutine::yield_now();
+    kcoro_site_after(3);
+    coroutine::yield_now();
+    kcoro_site_after(4) + 1
+}
+
 fn main() {
     let mut generator = Coroutine::new(|yielder: &Yielder<u64, u64>, first: u64| {
         kcoro_site_suspend(yielder, first)
@@ -53,4 +64,7 @@ fn main() {
     let task = Task::new(|| println!("yield: {}", kcoro_site_yield()));
     assert_eq!(task.resume().unwrap(), State::Suspended);
     assert_eq!(task.resume().unwrap(), State::Finished);
+
+    let task = Task::new(|| println!("yields: {}", kcoro_site_twice()));
+    while task.resume().unwrap() != State::Finished {}
 }
