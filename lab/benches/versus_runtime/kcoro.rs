@@ -1,6 +1,7 @@
 //! Our own side.
 
 use super::crowd::{Nap, is_up};
+use super::fair::{Lateness, compute, due, turn};
 use super::work::{
     self, BATCH, answer, bump, call, called, depth, done, meet, piece, speed_up, warm_depth,
 };
@@ -280,4 +281,38 @@ pub fn sleepers(count: usize, nap: Nap) {
         })
         .detach();
     }
+}
+
+pub fn equals(count: usize) {
+    let rt = Box::leak(Box::new(runtime(1)));
+    for at in 0..count {
+        rt.spawn(move || {
+            loop {
+                turn(at);
+                yield_now();
+            }
+        })
+        .detach();
+    }
+}
+
+pub fn beside_hog(mut lateness: Lateness) {
+    let rt = Box::leak(Box::new(runtime(1)));
+    rt.spawn(|| {
+        loop {
+            compute();
+            yield_now();
+        }
+    })
+    .detach();
+    rt.spawn(move || {
+        loop {
+            let due = due();
+            ::kcoro::sleep_until(due);
+            if !lateness.note(due) {
+                break;
+            }
+        }
+    })
+    .detach();
 }

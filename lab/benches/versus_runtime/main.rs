@@ -9,6 +9,7 @@
 #![allow(clippy::disallowed_types, reason = "a benchmark is not below prim")]
 
 mod crowd;
+mod fair;
 mod kcoro;
 mod may;
 mod rayon;
@@ -135,9 +136,28 @@ fn waiting() -> Vec<Case> {
     ]
 }
 
+/// One worker, and who gets it when.
+fn fairness() -> Vec<Case> {
+    vec![
+        Case::new("fair", "1,000 equals: turns of the luckiest by the unluckiest", Cpus::All)
+            .peer(OWN, |sample| fair::fair(sample, kcoro::equals))
+            .peer("may", |sample| fair::fair(sample, may::equals))
+            .peer("tokio", |sample| fair::fair(sample, tokio::equals))
+            .peer("smol", |sample| fair::fair(sample, smol::equals))
+            .go(&["fair"]),
+        Case::new("hog", "sleeper of 200 us beside a hog of 1 ms: lateness", Cpus::All)
+            .peer(OWN, |sample| fair::hog(sample, kcoro::beside_hog))
+            .peer("may", |sample| fair::hog(sample, may::beside_hog))
+            .peer("tokio", |sample| fair::hog(sample, tokio::beside_hog))
+            .peer("smol", |sample| fair::hog(sample, smol::beside_hog))
+            .go(&["hog"]),
+    ]
+}
+
 fn main() {
     let mut cases = alone();
     cases.extend(spawning());
     cases.extend(waiting());
+    cases.extend(fairness());
     versus::main("### The runtime against its peers", &cases);
 }

@@ -1,6 +1,7 @@
 //! may: stackful coroutines that are stolen while they are suspended, hence its unsafe `spawn`.
 
 use super::crowd::{Nap, is_up};
+use super::fair::{Lateness, compute, due, turn};
 use super::work::{self, BATCH, answer, bump, call, called, done, meet};
 use ::may::coroutine::{self, JoinHandle, park, park_timeout, yield_now};
 use kcoro_lab::versus::{Sample, elapsed};
@@ -148,4 +149,35 @@ pub fn sleepers(count: usize, nap: Nap) {
             nap.over(at, until);
         });
     }
+}
+
+pub fn equals(count: usize) {
+    ::may::config().set_workers(1);
+    for at in 0..count {
+        go(move || {
+            loop {
+                turn(at);
+                yield_now();
+            }
+        });
+    }
+}
+
+pub fn beside_hog(mut lateness: Lateness) {
+    ::may::config().set_workers(1);
+    go(|| {
+        loop {
+            compute();
+            yield_now();
+        }
+    });
+    go(move || {
+        loop {
+            let due = due();
+            coroutine::sleep(due.saturating_duration_since(Instant::now()));
+            if !lateness.note(due) {
+                break;
+            }
+        }
+    });
 }

@@ -1,6 +1,7 @@
 //! smol: its local executor where one worker is asked for, otherwise threads around a shared one.
 
 use super::crowd::{Nap, is_up};
+use super::fair::{Lateness, compute, due, turn};
 use super::work::{
     self, BATCH, answer, bump, call, called, depth, done, meet, piece, speed_up, warm_depth,
 };
@@ -205,4 +206,38 @@ pub fn sleepers(count: usize, nap: Nap) {
         })
         .detach();
     }
+}
+
+pub fn equals(count: usize) {
+    let pool = pool(1);
+    for at in 0..count {
+        pool.spawn(async move {
+            loop {
+                turn(at);
+                yield_now().await;
+            }
+        })
+        .detach();
+    }
+}
+
+pub fn beside_hog(mut lateness: Lateness) {
+    let pool = pool(1);
+    pool.spawn(async {
+        loop {
+            compute();
+            yield_now().await;
+        }
+    })
+    .detach();
+    pool.spawn(async move {
+        loop {
+            let due = due();
+            Timer::at(due).await;
+            if !lateness.note(due) {
+                break;
+            }
+        }
+    })
+    .detach();
 }

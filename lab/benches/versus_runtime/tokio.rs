@@ -1,6 +1,7 @@
 //! tokio: the current-thread runtime where one worker is asked for, otherwise the multi-thread one.
 
 use super::crowd::{Nap, is_up};
+use super::fair::{Lateness, compute, due, turn};
 use super::work::{
     self, BATCH, answer, bump, call, called, depth, done, meet, piece, speed_up, warm_depth,
 };
@@ -246,4 +247,40 @@ pub fn sleepers(count: usize, nap: Nap) {
             nap.over(at, until);
         });
     }
+}
+
+/// A runtime with one worker that stays when this returns.
+fn staying() -> &'static Runtime {
+    Box::leak(Box::new(multi_thread(1)))
+}
+
+pub fn equals(count: usize) {
+    let rt = staying();
+    for at in 0..count {
+        rt.spawn(async move {
+            loop {
+                turn(at);
+                yield_now().await;
+            }
+        });
+    }
+}
+
+pub fn beside_hog(mut lateness: Lateness) {
+    let rt = staying();
+    rt.spawn(async {
+        loop {
+            compute();
+            yield_now().await;
+        }
+    });
+    rt.spawn(async move {
+        loop {
+            let due = due();
+            sleep_until(tk::time::Instant::from_std(due)).await;
+            if !lateness.note(due) {
+                break;
+            }
+        }
+    });
 }

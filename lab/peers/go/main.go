@@ -113,6 +113,10 @@ func main() {
 		park()
 	case "sleepers":
 		sleepers()
+	case "fair":
+		fair()
+	case "hog":
+		hog()
 	case "pingpong":
 		pingpong(number(3), number(4), len(os.Args) > 5)
 	case "through":

@@ -311,3 +311,79 @@ func late() {
 	figure("p50", quantile(all, 0.5), "us")
 	figure("p99", quantile(all, 0.99), "us")
 }
+
+func fair() {
+	runtime.GOMAXPROCS(1)
+	n := pick(1000, 1000, 10)
+	turns := make([]uint64, n)
+	for i := range turns {
+		i := i
+		go func() {
+			for {
+				atomic.StoreUint64(&turns[i], turns[i]+1)
+				runtime.Gosched()
+			}
+		}()
+	}
+	look := func() []uint64 {
+		seen := make([]uint64, n)
+		for i := range seen {
+			seen[i] = atomic.LoadUint64(&turns[i])
+		}
+		return seen
+	}
+	up := false
+	for !up {
+		time.Sleep(time.Millisecond)
+		up = true
+		for _, t := range look() {
+			up = up && t > 0
+		}
+	}
+	before := look()
+	span := pick(1000, 300, 5)
+	time.Sleep(time.Duration(span) * time.Millisecond)
+	least, most, all := ^uint64(0), uint64(0), uint64(0)
+	for i, t := range look() {
+		gained := t - before[i]
+		all += gained
+		if gained < least {
+			least = gained
+		}
+		if gained > most {
+			most = gained
+		}
+	}
+	if least == 0 {
+		least = 1
+	}
+	figure("max/min", float64(most)/float64(least), "times")
+	figure("turns", float64(all)/float64(span)/1e3, "M/s")
+}
+
+func hog() {
+	runtime.GOMAXPROCS(1)
+	go func() {
+		for {
+			start := time.Now()
+			for since(start) < time.Millisecond {
+			}
+			runtime.Gosched()
+		}
+	}()
+	n := pick(3000, 1000, 4)
+	all := make([]float64, n)
+	done := make(chan bool)
+	go func() {
+		for i := range all {
+			due := time.Now().Add(200 * time.Microsecond)
+			time.Sleep(200 * time.Microsecond)
+			all[i] = float64(since(due)) / 1e3
+		}
+		done <- true
+	}()
+	<-done
+	sort.Float64s(all)
+	figure("p50", quantile(all, 0.5), "us")
+	figure("p99.9", quantile(all, 0.999), "us")
+}
