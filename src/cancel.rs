@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 use crate::coroutine::WaitReason;
 use crate::error::{CancelReason, WaitError};
 use crate::prim::{Arc, AtomicBool, Mutex, Ordering};
-use crate::token::{self, KernelGuard, Outcome, SlotRef, Ticket, Wait};
+use crate::token::{self, KernelGuard, Outcome, Payload, SlotRef, Ticket, Wait};
 
 /// Says that something is no longer wanted. Clones are the same token; a [`child`](Self::child) is
 /// cancelled with its parent, but not the other way round.
@@ -225,6 +225,58 @@ impl CancelToken {
         let key = state.insert(Entry::Waiter { slot, generation, outcome });
         drop(state);
         Some(Registration { token: self, key })
+    }
+
+    /// Has the cancel end a wait that is about to park as cancelled; at once if it is cancelled
+    /// already. The result is kept until the wait is over.
+    pub(crate) fn end_wait(&self, slot: SlotRef, generation: u32) -> Option<Registration<'_>> {
+        let registered = self.register(slot, generation, Outcome::Cancelled);
+        if registered.is_none()
+            && let Some(claim) = slot.claim(generation, Outcome::Cancelled)
+        {
+            claim.wake();
+        }
+        registered
+    }
+
+    /// Waits for a ticket of the caller's, as [`token::wait`](crate::token::wait) does; the cancel of
+    /// this token cancels the ticket, with the same reason. A ticket that was completed before is
+    /// not affected.
+    ///
+    /// # Errors
+    ///
+    /// As [`token::wait`](crate::token::wait).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kcoro::cancel::CancelToken;
+    /// use kcoro::error::WaitError;
+    /// use kcoro::token;
+    ///
+    /// let cancel = CancelToken::new();
+    /// kcoro::run(|| {
+    ///     let mine = cancel.clone();
+    ///     let waiting = kcoro::spawn(move || mine.wait_ticket(token::publish()).map(|_| ()));
+    ///     cancel.cancel_with("enough");
+    ///     assert_eq!(waiting.join().unwrap(), Err(WaitError::Cancelled("enough".into())));
+    /// });
+    /// ```
+    pub fn wait_ticket(&self, ticket: Ticket) -> Result<Payload, WaitError> {
+        /// Takes the callback back, also if the waiter is unwound.
+        struct Added(Option<OnCancel>);
+        impl Drop for Added {
+            fn drop(&mut self) {
+                if let Some(added) = self.0.take() {
+                    added.remove();
+                }
+            }
+        }
+        let _added = Added(Some(self.on_cancel(move |reason| {
+            // Stale: it was completed, which is as good.
+            let _ = ticket.cancel(reason);
+        })));
+        token::wait(ticket)
     }
 
     /// The token's identity, in reports.

@@ -42,8 +42,10 @@ use std::io::{Error, ErrorKind, Result};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::Instant;
 
+use crate::cancel::CancelToken;
+use crate::error::Cancelled;
 pub use crate::error::Incomplete;
-use crate::sched::io::{Interest, wait_ready};
+use crate::sched::io::{Interest, Limits, Waited, wait_ready};
 use crate::sys::{Errno, transfer};
 use crate::timer::{self, FOREVER};
 
@@ -71,7 +73,7 @@ use crate::timer::{self, FOREVER};
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn wait_readable(fd: &impl AsFd, deadline: Option<Instant>) -> Result<()> {
-    wait(fd.as_fd().as_raw_fd(), Interest::Readable, nanoseconds(deadline))
+    wait(fd.as_fd().as_raw_fd(), Interest::Readable, until(deadline))
 }
 
 /// Waits until writing to `fd` would not block: there is room, or an error.
@@ -80,7 +82,7 @@ pub fn wait_readable(fd: &impl AsFd, deadline: Option<Instant>) -> Result<()> {
 ///
 /// As [`wait_readable`].
 pub fn wait_writable(fd: &impl AsFd, deadline: Option<Instant>) -> Result<()> {
-    wait(fd.as_fd().as_raw_fd(), Interest::Writable, nanoseconds(deadline))
+    wait(fd.as_fd().as_raw_fd(), Interest::Writable, until(deadline))
 }
 
 /// Reads once into `buffer`, waiting until there is something; returns how many bytes. 0 is the end,
@@ -91,7 +93,7 @@ pub fn wait_writable(fd: &impl AsFd, deadline: Option<Instant>) -> Result<()> {
 /// [`TimedOut`](ErrorKind::TimedOut) if there was nothing until `deadline`; the system's. Nothing
 /// has been read then.
 pub fn read(fd: &impl AsFd, buffer: &mut [u8], deadline: Option<Instant>) -> Result<usize> {
-    read_once(fd.as_fd().as_raw_fd(), buffer, nanoseconds(deadline))
+    read_once(fd.as_fd().as_raw_fd(), buffer, until(deadline))
 }
 
 /// Writes once from `buffer`, waiting until there is room; returns how many bytes were taken.
@@ -101,7 +103,7 @@ pub fn read(fd: &impl AsFd, buffer: &mut [u8], deadline: Option<Instant>) -> Res
 /// [`TimedOut`](ErrorKind::TimedOut) if there was no room until `deadline`; the system's. Nothing
 /// has been written then.
 pub fn write(fd: &impl AsFd, buffer: &[u8], deadline: Option<Instant>) -> Result<usize> {
-    write_once(fd.as_fd().as_raw_fd(), buffer, nanoseconds(deadline))
+    write_once(fd.as_fd().as_raw_fd(), buffer, until(deadline))
 }
 
 /// Reads until `buffer` is full.
@@ -114,16 +116,7 @@ pub fn read_exact(
     buffer: &mut [u8],
     deadline: Option<Instant>,
 ) -> core::result::Result<(), Incomplete> {
-    let (fd, deadline) = (fd.as_fd().as_raw_fd(), nanoseconds(deadline));
-    let mut done = 0;
-    while done < buffer.len() {
-        match read_once(fd, &mut buffer[done..], deadline) {
-            Ok(0) => return Err(Incomplete::new(done, ErrorKind::UnexpectedEof.into())),
-            Ok(count) => done += count,
-            Err(error) => return Err(Incomplete::new(done, error)),
-        }
-    }
-    Ok(())
+    read_all(fd.as_fd().as_raw_fd(), buffer, until(deadline))
 }
 
 /// Writes all of `buffer`.
@@ -136,10 +129,167 @@ pub fn write_all(
     buffer: &[u8],
     deadline: Option<Instant>,
 ) -> core::result::Result<(), Incomplete> {
-    let (fd, deadline) = (fd.as_fd().as_raw_fd(), nanoseconds(deadline));
+    write_whole(fd.as_fd().as_raw_fd(), buffer, until(deadline))
+}
+
+/// [`wait_readable`], unless `token` is cancelled first.
+///
+/// # Errors
+///
+/// As [`wait_readable`]; and the cancel, which [`Cancelled::of`](crate::error::Cancelled::of)
+/// recognises. A token that is cancelled comes before everything else.
+///
+/// # Examples
+///
+/// ```
+/// use kcoro::cancel::CancelToken;
+/// use kcoro::error::Cancelled;
+///
+/// let token = CancelToken::new();
+/// kcoro::run(|| {
+///     let (near, _far) = std::os::unix::net::UnixStream::pair()?;
+///     let mine = token.clone();
+///     let reader = kcoro::spawn(move || {
+///         kcoro::io::read_cancellable(&near, &mut [0], None, &mine)
+///     });
+///     token.cancel_with("enough");
+///     let error = reader.join().unwrap().unwrap_err();
+///     assert_eq!(Cancelled::of(&error), Some(Cancelled("enough".into())));
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn wait_readable_cancellable(
+    fd: &impl AsFd,
+    deadline: Option<Instant>,
+    token: &CancelToken,
+) -> Result<()> {
+    wait(fd.as_fd().as_raw_fd(), Interest::Readable, until(deadline).or(token))
+}
+
+/// [`wait_writable`], unless `token` is cancelled first.
+///
+/// # Errors
+///
+/// As [`wait_readable_cancellable`].
+pub fn wait_writable_cancellable(
+    fd: &impl AsFd,
+    deadline: Option<Instant>,
+    token: &CancelToken,
+) -> Result<()> {
+    wait(fd.as_fd().as_raw_fd(), Interest::Writable, until(deadline).or(token))
+}
+
+/// [`read`], unless `token` is cancelled first.
+///
+/// # Errors
+///
+/// As [`read`] and [`wait_readable_cancellable`]. Nothing has been read then.
+pub fn read_cancellable(
+    fd: &impl AsFd,
+    buffer: &mut [u8],
+    deadline: Option<Instant>,
+    token: &CancelToken,
+) -> Result<usize> {
+    read_once(fd.as_fd().as_raw_fd(), buffer, until(deadline).or(token))
+}
+
+/// [`write()`], unless `token` is cancelled first.
+///
+/// # Errors
+///
+/// As [`write()`] and [`wait_readable_cancellable`]. Nothing has been written then.
+pub fn write_cancellable(
+    fd: &impl AsFd,
+    buffer: &[u8],
+    deadline: Option<Instant>,
+    token: &CancelToken,
+) -> Result<usize> {
+    write_once(fd.as_fd().as_raw_fd(), buffer, until(deadline).or(token))
+}
+
+/// [`read_exact`], unless `token` is cancelled first.
+///
+/// # Errors
+///
+/// [`Incomplete`] says how much was read before.
+pub fn read_exact_cancellable(
+    fd: &impl AsFd,
+    buffer: &mut [u8],
+    deadline: Option<Instant>,
+    token: &CancelToken,
+) -> core::result::Result<(), Incomplete> {
+    read_all(fd.as_fd().as_raw_fd(), buffer, until(deadline).or(token))
+}
+
+/// [`write_all`], unless `token` is cancelled first.
+///
+/// # Errors
+///
+/// [`Incomplete`] says how much was written before.
+pub fn write_all_cancellable(
+    fd: &impl AsFd,
+    buffer: &[u8],
+    deadline: Option<Instant>,
+    token: &CancelToken,
+) -> core::result::Result<(), Incomplete> {
+    write_whole(fd.as_fd().as_raw_fd(), buffer, until(deadline).or(token))
+}
+
+/// The limits of a call without a token.
+fn until<'a>(deadline: Option<Instant>) -> Limits<'a> {
+    Limits { deadline: deadline.map_or(FOREVER, timer::deadline), cancel: None }
+}
+
+impl<'a> Limits<'a> {
+    fn or(self, token: &'a CancelToken) -> Limits<'a> {
+        Limits { cancel: Some(token), ..self }
+    }
+}
+
+fn wait(fd: RawFd, interest: Interest, limits: Limits<'_>) -> Result<()> {
+    match wait_ready(fd, interest, limits) {
+        Ok(Waited::Ready) => Ok(()),
+        Ok(Waited::TimedOut) if !limits.is_cancelled() => Err(ErrorKind::TimedOut.into()),
+        Ok(_) => Err(cancelled(limits)),
+        Err(errno) => Err(system(errno)),
+    }
+}
+
+/// The cancel of a token that is cancelled.
+#[cold]
+fn cancelled(limits: Limits<'_>) -> Error {
+    Cancelled(limits.cancel.and_then(CancelToken::reason).unwrap_or_default()).into()
+}
+
+fn system(errno: Errno) -> Error {
+    Error::from_raw_os_error(errno.0)
+}
+
+fn read_all(
+    fd: RawFd,
+    buffer: &mut [u8],
+    limits: Limits<'_>,
+) -> core::result::Result<(), Incomplete> {
     let mut done = 0;
     while done < buffer.len() {
-        match write_once(fd, &buffer[done..], deadline) {
+        match read_once(fd, &mut buffer[done..], limits) {
+            Ok(0) => return Err(Incomplete::new(done, ErrorKind::UnexpectedEof.into())),
+            Ok(count) => done += count,
+            Err(error) => return Err(Incomplete::new(done, error)),
+        }
+    }
+    Ok(())
+}
+
+fn write_whole(
+    fd: RawFd,
+    buffer: &[u8],
+    limits: Limits<'_>,
+) -> core::result::Result<(), Incomplete> {
+    let mut done = 0;
+    while done < buffer.len() {
+        match write_once(fd, &buffer[done..], limits) {
             Ok(0) => return Err(Incomplete::new(done, ErrorKind::WriteZero.into())),
             Ok(count) => done += count,
             Err(error) => return Err(Incomplete::new(done, error)),
@@ -148,24 +298,8 @@ pub fn write_all(
     Ok(())
 }
 
-fn nanoseconds(deadline: Option<Instant>) -> u64 {
-    deadline.map_or(FOREVER, timer::deadline)
-}
-
-fn wait(fd: RawFd, interest: Interest, deadline: u64) -> Result<()> {
-    match wait_ready(fd, interest, deadline) {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(ErrorKind::TimedOut.into()),
-        Err(errno) => Err(system(errno)),
-    }
-}
-
-fn system(errno: Errno) -> Error {
-    Error::from_raw_os_error(errno.0)
-}
-
-fn read_once(fd: RawFd, buffer: &mut [u8], deadline: u64) -> Result<usize> {
-    transfer(fd, Interest::Readable, deadline, |way| match way {
+fn read_once(fd: RawFd, buffer: &mut [u8], limits: Limits<'_>) -> Result<usize> {
+    transfer(fd, Interest::Readable, limits, |way| match way {
         // Nothing to transfer is no reason to wait, also where the kernel makes no promises.
         Way::Now if buffer.is_empty() => transfer::read(fd, buffer),
         Way::Now => transfer::read_now(fd, buffer),
@@ -173,8 +307,8 @@ fn read_once(fd: RawFd, buffer: &mut [u8], deadline: u64) -> Result<usize> {
     })
 }
 
-fn write_once(fd: RawFd, buffer: &[u8], deadline: u64) -> Result<usize> {
-    transfer(fd, Interest::Writable, deadline, |way| match way {
+fn write_once(fd: RawFd, buffer: &[u8], limits: Limits<'_>) -> Result<usize> {
+    transfer(fd, Interest::Writable, limits, |way| match way {
         Way::Now if buffer.is_empty() => transfer::write(fd, buffer),
         Way::Now => transfer::write_now(fd, buffer),
         Way::AsItIs => transfer::write(fd, buffer),
@@ -197,13 +331,16 @@ enum Way {
 fn transfer(
     fd: RawFd,
     interest: Interest,
-    deadline: u64,
+    limits: Limits<'_>,
     mut attempt: impl FnMut(Way) -> core::result::Result<usize, Errno>,
 ) -> Result<usize> {
+    if limits.is_cancelled() {
+        return Err(cancelled(limits));
+    }
     let mut way = Way::Now;
     loop {
         if way == Way::WhenReady {
-            wait(fd, interest, deadline)?;
+            wait(fd, interest, limits)?;
         }
         match attempt(way) {
             Ok(count) => return Ok(count),
@@ -220,7 +357,7 @@ fn transfer(
                 if way == Way::Now && transfer::is_file(fd).map_err(system)? {
                     way = Way::AsItIs;
                 } else if way != Way::WhenReady {
-                    wait(fd, interest, deadline)?;
+                    wait(fd, interest, limits)?;
                 }
             }
             Err(errno) => return Err(system(errno)),

@@ -68,13 +68,13 @@ mod wait;
 #[cfg(not(loom))]
 pub use coroutine::{CoroutineRef, Unparker, current, park, unparker, yield_now};
 #[cfg(not(loom))]
-pub use future::block_on;
+pub use future::{block_on, block_on_cancellable};
 #[cfg(not(loom))]
 pub use runtime::{Runtime, run};
 #[cfg(not(loom))]
 pub use sched::{
-    Builder, JoinHandle, LocalJoinHandle, block_in_place, blocking, cancel_token, join, spawn,
-    spawn_local, with_cancel_token,
+    Builder, JoinHandle, LocalJoinHandle, block_in_place, blocking, blocking_cancellable,
+    cancel_token, join, spawn, spawn_local, with_cancel_token,
 };
 #[cfg(not(loom))]
 pub use services::monster;

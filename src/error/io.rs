@@ -25,7 +25,8 @@ impl Incomplete {
     }
 
     /// What ended the transfer: [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) at an early end,
-    /// [`TimedOut`](io::ErrorKind::TimedOut) at the deadline, or the system's.
+    /// [`TimedOut`](io::ErrorKind::TimedOut) at the deadline, a cancel
+    /// ([`Cancelled::of`](super::Cancelled::of)), or the system's.
     #[must_use]
     pub fn error(&self) -> &io::Error {
         &self.error

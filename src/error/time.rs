@@ -22,6 +22,31 @@ impl fmt::Display for Cancelled {
 
 impl std::error::Error for Cancelled {}
 
+impl Cancelled {
+    /// The cancel that ended a transfer, if one did: the cancellable calls of [`io`](crate::io)
+    /// report it within an [`io::Error`](std::io::Error) of kind
+    /// [`Other`](std::io::ErrorKind::Other).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kcoro::error::{CancelReason, Cancelled};
+    ///
+    /// let error = std::io::Error::from(Cancelled(CancelReason::Code(3)));
+    /// assert_eq!(Cancelled::of(&error), Some(Cancelled(3.into())));
+    /// ```
+    #[must_use]
+    pub fn of(error: &std::io::Error) -> Option<Cancelled> {
+        error.get_ref()?.downcast_ref().copied()
+    }
+}
+
+impl From<Cancelled> for std::io::Error {
+    fn from(cancelled: Cancelled) -> std::io::Error {
+        std::io::Error::other(cancelled)
+    }
+}
+
 /// The deadline had passed when the closure returned; what it returned is inside.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Elapsed<T>(pub T);

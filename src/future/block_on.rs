@@ -2,13 +2,15 @@
 
 #![forbid(unsafe_code)]
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
 use super::signal::Signal;
+use crate::cancel::CancelToken;
 use crate::coroutine::WaitReason;
+use crate::error::Cancelled;
 use crate::token::{Outcome, Ticket, Wait};
 
 struct Polled(Signal);
@@ -68,4 +70,36 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
             Poll::Pending => polled.wait(),
         }
     }
+}
+
+/// [`block_on`], unless `token` is cancelled first; the future is dropped then.
+///
+/// # Errors
+///
+/// [`Cancelled`]. A token that is cancelled comes before an output that is there.
+///
+/// # Examples
+///
+/// ```
+/// use kcoro::cancel::CancelToken;
+///
+/// let token = CancelToken::new();
+/// kcoro::run(|| {
+///     let mine = token.clone();
+///     let waiting = kcoro::spawn(move || {
+///         kcoro::block_on_cancellable(std::future::pending::<()>(), &mine)
+///     });
+///     token.cancel_with(2);
+///     assert_eq!(waiting.join().unwrap().unwrap_err().0, 2.into());
+/// });
+/// ```
+pub fn block_on_cancellable<F: Future>(
+    future: F,
+    token: &CancelToken,
+) -> Result<F::Output, Cancelled> {
+    let (mut future, mut cancelled) = (pin!(future), pin!(token.cancelled()));
+    block_on(poll_fn(|context| match cancelled.as_mut().poll(context) {
+        Poll::Ready(reason) => Poll::Ready(Err(Cancelled(reason))),
+        Poll::Pending => future.as_mut().poll(context).map(Ok),
+    }))
 }

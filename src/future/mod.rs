@@ -19,4 +19,4 @@ mod signal;
 mod block_on;
 
 #[cfg(not(loom))]
-pub use block_on::block_on;
+pub use block_on::{block_on, block_on_cancellable};

@@ -27,7 +27,9 @@ use std::time::{Duration, Instant};
 use super::job::JobResult;
 use super::report::StuckCall;
 use super::worker::current_worker;
+use crate::cancel::CancelToken;
 use crate::coroutine::{WaitReason, current_waiter};
+use crate::error::Cancelled;
 use crate::prim::{Condvar, Mutex, MutexGuard};
 use crate::token::{Outcome, SlotRef, Wait};
 
@@ -59,15 +61,66 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    let location = Location::caller();
-    let (Some(worker), Some(me)) = (current_worker(), current_waiter()) else { return f() };
+    match call(f, None, Location::caller()) {
+        Some(value) => value,
+        None => unreachable!("a call without a token is not cancelled"),
+    }
+}
+
+/// [`blocking`], unless `token` is cancelled first.
+///
+/// A call that has not started by then is dropped; one that runs goes on to its end, and its result
+/// is dropped. Outside of a runtime's coroutines `f` is called unless the token is cancelled.
+///
+/// # Errors
+///
+/// [`Cancelled`]: before, or while the call was waited for.
+///
+/// # Examples
+///
+/// ```
+/// use kcoro::cancel::CancelToken;
+///
+/// let token = CancelToken::new();
+/// kcoro::run(|| {
+///     assert_eq!(kcoro::blocking_cancellable(&token, || 1).unwrap(), 1);
+///     token.cancel();
+///     assert!(kcoro::blocking_cancellable(&token, || 1).is_err());
+/// });
+/// ```
+#[track_caller]
+pub fn blocking_cancellable<F, T>(token: &CancelToken, f: F) -> Result<T, Cancelled>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let reason = || Cancelled(token.reason().unwrap_or_default());
+    if token.is_cancelled() {
+        return Err(reason());
+    }
+    call(f, Some(token), Location::caller()).ok_or_else(reason)
+}
+
+/// Has the pool call `f`; `None`: the token was cancelled first.
+fn call<F, T>(f: F, token: Option<&CancelToken>, location: &'static Location<'static>) -> Option<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let (Some(worker), Some(me)) = (current_worker(), current_waiter()) else { return Some(f()) };
     let pool = Arc::clone(&worker.shared.pool);
     let wait = Wait::begin_for(WaitReason::Blocking, core::ptr::from_ref(location) as usize);
     let waiter = (wait.slot(), wait.generation());
     let call = Arc::new(Call { stage: Mutex::new(Stage::Waiting(f)), waiter });
     let job = Job { coroutine: me.id(), location, work: Arc::clone(&call) as Arc<dyn Work> };
     if pool.submit(job) {
-        wait.park();
+        let registered = token.map(|token| token.end_wait(waiter.0, waiter.1));
+        let outcome = wait.park();
+        drop(registered);
+        if outcome == Outcome::Cancelled {
+            call.abandon();
+            return None;
+        }
     } else {
         // The pool is closed, or has no thread and gets none: better slow than never.
         let retracted = wait.retract();
@@ -75,7 +128,7 @@ where
         call.run();
     }
     match call.take() {
-        Ok(value) => value,
+        Ok(value) => Some(value),
         Err(payload) => resume_unwind(payload),
     }
 }
@@ -84,7 +137,7 @@ where
 trait Work: Send + Sync {
     /// Runs the closure and ends the wait.
     fn run(&self);
-    /// Drops the closure.
+    /// Drops the closure, or the result.
     fn abandon(&self);
 }
 
@@ -146,6 +199,8 @@ impl Job {
 
 /// Where a thread waits for its next job.
 struct Seat {
+    /// The number of its thread.
+    number: u64,
     handed: Mutex<Handed>,
     bell: Condvar,
 }
@@ -215,6 +270,8 @@ impl Pool {
         }
         state.jobs += 1;
         if let Some(seat) = state.idle.pop() {
+            // It counts as running from here on, so that the end does not join its thread.
+            state.running.insert(seat.number, job.describe());
             drop(state);
             seat.hand(Handed::Job(job));
             return true;
@@ -244,7 +301,8 @@ impl Pool {
 
     /// The thread.
     fn work(self: Arc<Pool>, number: u64) {
-        let seat = Arc::new(Seat { handed: Mutex::new(Handed::Nothing), bell: Condvar::new() });
+        let (handed, bell) = (Mutex::new(Handed::Nothing), Condvar::new());
+        let seat = Arc::new(Seat { number, handed, bell });
         let mut state = self.state.lock();
         loop {
             let job = match state.queue.pop_front() {

@@ -23,6 +23,7 @@ use std::os::fd::RawFd;
 use std::sync::Arc;
 
 use super::{watcher, worker::current_worker};
+use crate::cancel::CancelToken;
 use crate::coroutine::{WaitReason, current_waiter};
 use crate::sys::poller::{Interrupt, Poller, Ready, block_until_ready};
 use crate::sys::{Errno, clock};
@@ -156,27 +157,69 @@ impl Descriptors {
     }
 }
 
-/// Waits until `fd` is ready, at most until `deadline` (nanoseconds of the clock); false: it is not.
+/// What may end a wait besides the descriptor.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits<'a> {
+    /// Nanoseconds of the clock.
+    pub(crate) deadline: u64,
+    pub(crate) cancel: Option<&'a CancelToken>,
+}
+
+impl Limits<'_> {
+    fn is_over(&self) -> bool {
+        self.deadline != FOREVER && clock::now() >= self.deadline
+    }
+
+    /// Whether the token, which comes before everything else, is cancelled.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancel.is_some_and(CancelToken::is_cancelled)
+    }
+}
+
+/// How a wait ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waited {
+    /// The descriptor is ready.
+    Ready,
+    /// The deadline has passed.
+    TimedOut,
+    /// The token was cancelled.
+    Cancelled,
+}
+
+/// Waits until `fd` is ready, within `limits`.
 ///
 /// # Errors
 ///
 /// The kernel's: it is not open, or cannot be watched.
-pub(crate) fn wait_ready(fd: RawFd, interest: Interest, deadline: u64) -> Result<bool, Errno> {
+pub(crate) fn wait_ready(
+    fd: RawFd,
+    interest: Interest,
+    limits: Limits<'_>,
+) -> Result<Waited, Errno> {
     let readable = interest == Interest::Readable;
+    let deadline = limits.deadline;
     loop {
+        if limits.is_cancelled() {
+            return Ok(Waited::Cancelled);
+        }
         if block_until_ready(fd, readable, Some(0))? {
-            return Ok(true);
+            return Ok(Waited::Ready);
         }
-        if deadline != FOREVER && clock::now() >= deadline {
-            return Ok(false);
+        if limits.is_over() {
+            return Ok(Waited::TimedOut);
         }
-        let Some(me) = current_waiter() else {
-            return block_until_ready(fd, readable, (deadline != FOREVER).then_some(deadline));
-        };
+        let me = current_waiter();
+        if me.is_none() && limits.cancel.is_none() {
+            let until = (deadline != FOREVER).then_some(deadline);
+            let ready = block_until_ready(fd, readable, until)?;
+            return Ok(if ready { Waited::Ready } else { Waited::TimedOut });
+        }
         let reason = if readable { WaitReason::Readable } else { WaitReason::Writable };
         let wait = Wait::begin_for(reason, fd as usize);
-        // One that may leave this worker waits at the thread that belongs to none.
-        let stays = me.is_scheduled() && !me.is_migratable();
+        // One that may leave this worker waits at the thread that belongs to none, and so does a
+        // thread, which could not be cancelled in the kernel.
+        let stays = me.is_some_and(|me| me.is_scheduled() && !me.is_migratable());
         let registered = match (stays, current_worker()) {
             (true, Some(worker)) => worker.descriptors.borrow_mut().register(fd, interest, &wait),
             _ => watcher::register(fd, interest, &wait),
@@ -187,18 +230,20 @@ pub(crate) fn wait_ready(fd: RawFd, interest: Interest, deadline: u64) -> Result
                 // Registered nowhere, so nobody can have claimed it.
                 let retracted = wait.retract();
                 debug_assert!(retracted.is_ok(), "a wait that nobody knows of was claimed");
-                return other.map(|_| true);
+                return other.map(|_| Waited::Ready);
             }
         }
         let guard = Withdraw { fd, slot: wait.slot(), generation: wait.generation(), stays };
+        let cancel = limits.cancel.map(|token| token.end_wait(wait.slot(), wait.generation()));
         // A report has taken the wait out of the table; anything else leaves that to the guard.
-        if timer::park_deadline(wait, deadline) != Outcome::TimedOut {
+        if timer::park_deadline(wait, deadline) == Outcome::Ready(0) {
             core::mem::forget(guard);
         }
+        drop(cancel);
     }
 }
 
-/// Takes a wait that ended by its deadline, or by unwinding, out of the table.
+/// Takes a wait that ended otherwise than by a report out of the table.
 struct Withdraw {
     fd: RawFd,
     slot: SlotRef,

@@ -234,16 +234,7 @@ impl<T> JobHandle<T> {
         // Taken back if the wait ends otherwise, by its deadline or by unwinding.
         let guard = Withdraw(self);
         let (slot, generation) = (wait.slot(), wait.generation());
-        let registered = token.map(|token| {
-            let registered = token.register(slot, generation, Outcome::Cancelled);
-            // Cancelled already: the wait is ended like by a cancel, and the wake awaited.
-            if registered.is_none()
-                && let Some(claim) = slot.claim(generation, Outcome::Cancelled)
-            {
-                claim.wake();
-            }
-            registered
-        });
+        let registered = token.map(|token| token.end_wait(slot, generation));
         let outcome = match deadline {
             None => wait.park(),
             Some(at) => timer::park_deadline(wait, at),
@@ -306,6 +297,25 @@ impl<T> LocalJoinHandle<T> {
     /// As [`JoinHandle::join`].
     pub fn join(self) -> JobResult<T> {
         self.inner.join()
+    }
+
+    /// Waits until the coroutine has ended, at most for `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// The handle, if it has not ended by then.
+    pub fn join_timeout(self, timeout: Duration) -> Result<JobResult<T>, LocalJoinHandle<T>> {
+        self.inner.join_timeout(timeout).map_err(LocalJoinHandle::new)
+    }
+
+    /// Waits until the coroutine has ended, or `token` is cancelled. A result that is there is
+    /// returned even so.
+    ///
+    /// # Errors
+    ///
+    /// The handle, if the token was cancelled first.
+    pub fn join_cancellable(self, token: &CancelToken) -> Result<JobResult<T>, LocalJoinHandle<T>> {
+        self.inner.join_cancellable(token).map_err(LocalJoinHandle::new)
     }
 
     /// Whether the coroutine has ended.

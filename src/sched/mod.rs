@@ -52,7 +52,7 @@ mod watcher;
 mod worker;
 
 #[cfg(not(loom))]
-pub use blocking::blocking;
+pub use blocking::{blocking, blocking_cancellable};
 #[cfg(not(loom))]
 pub use dump::{LiveCoroutine, Observer, RuntimeDump, WorkerDump};
 #[cfg(not(loom))]
