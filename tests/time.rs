@@ -146,3 +146,46 @@ fn a_panic_leaves_the_scope_of_a_timeout() {
         assert_eq!(cancel_token().deadline(), before);
     });
 }
+
+/// One moment, then the end; never early, whoever waits.
+#[test]
+fn a_moment_comes_once() {
+    let _dog = watchdog("a_moment_comes_once");
+    let start = Instant::now();
+    let receiver = kcoro::time::after(Duration::from_millis(3));
+    let moment = kcoro::run(move || {
+        let moment = receiver.recv().unwrap();
+        assert!(receiver.recv().is_err());
+        moment
+    });
+    assert!(moment >= start + Duration::from_millis(3) && moment <= Instant::now());
+    assert!(kcoro::time::after(Duration::MAX).recv_timeout(Duration::from_millis(2)).is_err());
+    drop(kcoro::time::after(Duration::from_millis(1)));
+}
+
+/// Ticks are a whole number of periods apart, those nobody takes are left out, and who drops the
+/// receiver ends them.
+#[test]
+fn ticks_come_as_messages() {
+    let _dog = watchdog("ticks_come_as_messages");
+    let period = Duration::from_millis(2);
+    let start = Instant::now();
+    let ticks = kcoro::time::tick(period);
+    let first = ticks.recv().unwrap();
+    assert!(first >= start + period);
+    std::thread::sleep(5 * period);
+    let mut last = first;
+    for _ in 0..5 {
+        let tick = ticks.recv().unwrap();
+        assert!(tick > last && Instant::now() >= tick);
+        assert_eq!((tick - first).as_nanos() % period.as_nanos(), 0);
+        last = tick;
+    }
+    // A select sees them like any other channel.
+    kcoro::run(move || {
+        kcoro::select! {
+            tick = ticks.recv() => assert!(tick.unwrap() > last),
+            _ = after(Duration::from_secs(3_600)) => panic!("the tick comes first"),
+        }
+    });
+}

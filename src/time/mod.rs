@@ -4,11 +4,13 @@
 //! suspended. Nothing ends early; how late depends on how busy the worker is.
 
 mod interval;
+mod receivers;
 mod timeout;
 
 use std::time::{Duration, Instant};
 
 pub use interval::{Interval, Missed, interval};
+pub use receivers::{after, tick};
 pub use timeout::timeout;
 
 use crate::cancel::CancelToken;
