@@ -66,7 +66,7 @@ pub(crate) trait Schedule: Send + Sync {
 
 /// A number for a coroutine of a thread that has no core any more.
 #[cold]
-pub(super) fn id_without_core() -> u64 {
+pub(crate) fn id_without_core() -> u64 {
     NEXT_ID.fetch_add(1, Ordering::Relaxed)
 }
 

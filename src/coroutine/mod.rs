@@ -32,8 +32,11 @@ use std::panic::Location;
 use std::sync::Arc;
 
 pub(crate) use control::ControlRef;
-pub(crate) use core::{Core, SWITCH_BUDGET, Schedule, core, core_or_make, here};
+pub(crate) use core::{
+    Core, HANDOFF_BUDGET, SWITCH_BUDGET, Schedule, core, core_or_make, here, id_without_core,
+};
 pub use generator::{Coroutine, CoroutineBuilder, CoroutineState, Yielder};
+pub(crate) use hooks::SwitchHooks;
 pub use local::LocalKey;
 pub(crate) use local::{Inherited, adopt, inherit};
 pub(crate) use migrate::Migrant;

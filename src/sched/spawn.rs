@@ -14,7 +14,7 @@ use super::scope::JobToken;
 use super::shared::Shared;
 use super::worker::{Worker, current_worker};
 use crate::cancel::CancelToken;
-use crate::coroutine::{core_or_make, inherit};
+use crate::coroutine::{Core, core_or_make, id_without_core, inherit};
 use crate::error::SpawnError;
 use crate::prim::Ordering;
 use crate::stack::StackSize;
@@ -136,7 +136,7 @@ pub(super) fn describe_bare(
 
 #[inline(always)]
 fn next_id() -> u64 {
-    core_or_make().map_or(0, crate::coroutine::Core::take_id)
+    core_or_make().map_or_else(id_without_core, Core::take_id)
 }
 
 /// Spawns a job on a runtime from wherever the caller is.
