@@ -5,13 +5,15 @@ use std::panic::{Location, resume_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::coroutine::{HANDOFF_BUDGET, SWITCH_BUDGET, SwitchHooks};
 use crate::error::{BuildError, SpawnError};
 use crate::future::block_on;
 use crate::sched::blocking::DEFAULT_LIMIT;
 use crate::sched::enter::enter;
 use crate::sched::monitor::StallHook;
-use crate::sched::shared::{Config, PanicHook};
+use crate::sched::shared::{Config, PanicHook, ThreadHook};
 use crate::sched::start::Threads;
+use crate::sched::worker::POLL_INTERVAL;
 pub use crate::sched::{
     Aborted, PanicReport, RuntimeMetrics, ShutdownReport, StallReport, StuckCall, StuckCoroutine,
 };
@@ -48,6 +50,12 @@ pub struct Builder {
     spare_workers: usize,
     stall_after: Option<Duration>,
     stall_hook: Option<Arc<StallHook>>,
+    switch_budget: Option<u32>,
+    handoff_budget: Option<u32>,
+    poll_interval: Option<Duration>,
+    switch_hooks: SwitchHooks,
+    thread_start: Option<Arc<ThreadHook>>,
+    thread_stop: Option<Arc<ThreadHook>>,
 }
 
 impl fmt::Debug for Builder {
@@ -61,7 +69,11 @@ impl fmt::Debug for Builder {
             .field("spare_workers", &self.spare_workers)
             .field("stall_after", &self.stall_after)
             .field("stall_hook", &self.stall_hook.is_some())
-            .finish()
+            .field("switch_budget", &self.switch_budget)
+            .field("handoff_budget", &self.handoff_budget)
+            .field("poll_interval", &self.poll_interval)
+            .field("switch_hooks", &!self.switch_hooks.is_empty())
+            .finish_non_exhaustive()
     }
 }
 
@@ -133,6 +145,76 @@ impl Builder {
         self
     }
 
+    /// Sets how many switches from coroutine to coroutine a worker makes at most, at least one,
+    /// before it looks at timers, descriptors and closures that have not started. It makes fewer by
+    /// itself where coroutines run for long between two switches. Default: 128.
+    pub fn switch_budget(mut self, switches: u32) -> Builder {
+        self.switch_budget = Some(switches);
+        self
+    }
+
+    /// Sets how often in a row a coroutine that was woken may run ahead of those that are ready
+    /// already. With 0 everybody queues. Default: 32.
+    pub fn handoff_budget(mut self, handoffs: u32) -> Builder {
+        self.handoff_budget = Some(handoffs);
+        self
+    }
+
+    /// Sets how long a worker that has other work may leave its file descriptors alone. Default: 50
+    /// microseconds.
+    pub fn poll_interval(mut self, interval: Duration) -> Builder {
+        self.poll_interval = Some(interval);
+        self
+    }
+
+    /// Calls `hook` on each worker thread before it runs anything, with the worker's number: 0 and
+    /// up, spares last.
+    pub fn on_thread_start(mut self, hook: impl Fn(usize) + Send + Sync + 'static) -> Builder {
+        self.thread_start = Some(Arc::new(hook));
+        self
+    }
+
+    /// Calls `hook` on each worker thread after it has run everything, with the worker's number.
+    pub fn on_thread_stop(mut self, hook: impl Fn(usize) + Send + Sync + 'static) -> Builder {
+        self.thread_stop = Some(Arc::new(hook));
+        self
+    }
+
+    /// Calls `hook` with a coroutine's number each time it begins or goes on to run on a worker, on
+    /// its own stack.
+    ///
+    /// The hook should be short, and nothing in it can suspend: what would wait blocks the worker.
+    /// Without a hook a switch costs nothing more.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    ///
+    /// let switches = Arc::new(AtomicU64::new(0));
+    /// let counted = Arc::clone(&switches);
+    /// let rt = kcoro::Runtime::builder()
+    ///     .workers(1)
+    ///     .on_switch_in(move |_| { counted.fetch_add(1, Ordering::Relaxed); })
+    ///     .build()?;
+    /// rt.run(|| kcoro::spawn(|| ()).join().unwrap());
+    /// drop(rt);
+    /// assert!(switches.load(Ordering::Relaxed) >= 2);
+    /// # Ok::<(), kcoro::error::BuildError>(())
+    /// ```
+    pub fn on_switch_in(mut self, hook: impl Fn(u64) + Send + Sync + 'static) -> Builder {
+        self.switch_hooks.enter = Some(Arc::new(hook));
+        self
+    }
+
+    /// Calls `hook` with a coroutine's number each time it stops running on a worker, for a while or
+    /// for good. As [`on_switch_in`](Builder::on_switch_in) otherwise.
+    pub fn on_switch_out(mut self, hook: impl Fn(u64) + Send + Sync + 'static) -> Builder {
+        self.switch_hooks.leave = Some(Arc::new(hook));
+        self
+    }
+
     /// Starts the runtime.
     ///
     /// # Errors
@@ -164,6 +246,14 @@ impl Builder {
             spare_workers: self.spare_workers,
             stall_after: self.stall_after,
             stall_hook: self.stall_hook,
+            switch_budget: self.switch_budget.unwrap_or(SWITCH_BUDGET).max(1),
+            handoff_budget: self.handoff_budget.unwrap_or(HANDOFF_BUDGET),
+            poll_interval: self.poll_interval.map_or(POLL_INTERVAL, |interval| {
+                u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX)
+            }),
+            switch_hooks: self.switch_hooks,
+            thread_start: self.thread_start,
+            thread_stop: self.thread_stop,
         })
     }
 }

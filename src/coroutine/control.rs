@@ -51,7 +51,8 @@ pub(crate) struct Control {
     state: AtomicU8,
     woken: AtomicBool,
     reason: AtomicU8,
-    save_fp: Cell<bool>,
+    /// A switch has something else to do: see [`has_extra`](ControlRef::has_extra).
+    extra: Cell<bool>,
     /// It waits for someone who refers to its frame, and may not be unwound.
     bound: Cell<bool>,
     /// Its spawner has promised that it may go on on another thread.
@@ -122,7 +123,7 @@ impl ControlRef {
                 state: AtomicU8::new(State::Created as u8),
                 woken: AtomicBool::new(false),
                 reason: AtomicU8::new(WaitReason::None as u8),
-                save_fp: Cell::new(false),
+                extra: Cell::new(false),
                 bound: Cell::new(false),
                 migratable: Cell::new(false),
                 fp: Cell::new(0),
@@ -349,14 +350,21 @@ impl ControlRef {
     }
 
     pub(super) fn set_save_fp(self, save: bool) {
-        self.get().save_fp.set(save);
+        self.get().extra.set(save);
         self.get().fp.set(arch::fp_control());
     }
 
-    /// Whether it has floating-point control words of its own.
+    /// Whether a switch has something else to do. For one that is driven by hand: it has
+    /// floating-point control words of its own. For a scheduled one: its runtime has switch hooks.
     #[inline(always)]
-    pub(super) fn save_fp(self) -> bool {
-        self.get().save_fp.get()
+    pub(super) fn has_extra(self) -> bool {
+        self.get().extra.get()
+    }
+
+    /// Says whether the runtime of a scheduled coroutine has switch hooks.
+    #[inline(always)]
+    pub(super) fn set_hooked(self, hooked: bool) {
+        self.get().extra.set(hooked);
     }
 
     /// Its control words while it is suspended, those of the one that runs it while it runs.

@@ -26,14 +26,15 @@ use core::ptr::NonNull;
 use std::collections::VecDeque;
 
 use super::control::ControlRef;
+use super::hooks::SwitchHooks;
 use super::watch::{ShownBudget, ShownCurrent};
 use crate::arch::{self, StackPointer};
 use crate::prim::{AtomicU32, AtomicU64, Ordering};
 use crate::stack::{StackCache, ThreadAltStack};
 use crate::sys::fiber::Fiber;
 
-/// Switches between coroutines before the worker's loop looks at its other sources of work: the
-/// injector, timers and file descriptors.
+/// Switches between coroutines before the worker's loop looks at its other sources of work (the
+/// injector, timers and file descriptors), unless the runtime's builder says otherwise.
 pub(crate) const SWITCH_BUDGET: u32 = 128;
 
 /// Consecutive hand-offs through `next` before the queue gets its turn, so that a pair that wakes
@@ -99,6 +100,10 @@ pub(crate) struct Core {
     pub(crate) has_jobs: Cell<bool>,
     /// Whether a coroutine that may change workers has ever lived here.
     pub(crate) migrates: Cell<bool>,
+    /// What to call at each switch of a scheduled coroutine; null where there is nothing.
+    pub(crate) hooks: Cell<*const SwitchHooks>,
+    /// Consecutive hand-offs before the queue gets its turn.
+    pub(crate) handoff_budget: Cell<u32>,
     /// The worker that runs on this thread, for the scheduler; null elsewhere.
     pub(crate) worker: Cell<*const ()>,
     /// The timers of this thread, for the timer layer; null where there are none.
@@ -139,6 +144,8 @@ impl Core {
             on_park: Cell::new(|_| ()),
             has_jobs: Cell::new(false),
             migrates: Cell::new(false),
+            hooks: Cell::new(core::ptr::null()),
+            handoff_budget: Cell::new(HANDOFF_BUDGET),
             worker: Cell::new(core::ptr::null()),
             timers: Cell::new(core::ptr::null()),
             entered: Cell::new(core::ptr::null()),
@@ -212,7 +219,7 @@ impl Core {
     pub(crate) fn pop(&self) -> Option<ControlRef> {
         if let Some(next) = self.next.take() {
             let handoffs = self.handoffs.get();
-            if handoffs < HANDOFF_BUDGET {
+            if handoffs < self.handoff_budget.get() {
                 self.handoffs.set(handoffs + 1);
                 return Some(next);
             }
@@ -297,7 +304,7 @@ impl Core {
         self.root.get()
     }
 
-    /// Gives the thread's loop a fresh budget of at most [`SWITCH_BUDGET`].
+    /// Gives the thread's loop a fresh budget.
     #[inline(always)]
     pub(crate) fn refill(&self, budget: u32) {
         self.budget.set(budget);

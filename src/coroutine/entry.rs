@@ -47,12 +47,17 @@ unsafe extern "C" fn root(argument: usize, value: usize, hook: usize) -> Leave {
         fiber::arrive_first(me.fiber());
         arch::arrive(Arrival { value, hook })
     };
-    if me.save_fp() {
-        super::park::arrive_fp(me);
+    if me.has_extra() {
+        arrive_extra(me);
     }
     let outcome = if value == UNWIND { Ok(()) } else { run_body(me) };
     me.set_state(State::Finished);
     if me.is_scheduled() { super::sched::finish(me, outcome) } else { finish_by_hand(me, outcome) }
+}
+
+#[cold]
+fn arrive_extra(me: ControlRef) {
+    if me.is_scheduled() { super::hooks::enter(me) } else { super::park::arrive_fp(me) }
 }
 
 fn run_body(me: ControlRef) -> Result<(), Box<dyn Any + Send>> {
@@ -67,7 +72,7 @@ fn run_body(me: ControlRef) -> Result<(), Box<dyn Any + Send>> {
 fn finish_by_hand(me: ControlRef, outcome: Result<(), Box<dyn Any + Send>>) -> Leave {
     let outcome = drop_locals(me, outcome);
     let driver: *mut Driver = me.driver();
-    if me.save_fp() {
+    if me.has_extra() {
         super::park::leave_fp(me);
     }
     // SAFETY: the driver's record lies on the frame that waits for this switch; the coroutine ends

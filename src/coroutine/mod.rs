@@ -13,6 +13,7 @@ mod control;
 mod core;
 mod entry;
 mod generator;
+mod hooks;
 mod local;
 mod migrate;
 mod park;

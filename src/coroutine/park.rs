@@ -23,6 +23,7 @@ use std::panic::resume_unwind;
 
 use super::control::{ControlRef, UNWIND};
 use super::core::{Core, core};
+use super::hooks;
 use super::spans;
 use super::state::{State, WaitReason};
 use super::unparker::Permit;
@@ -212,9 +213,15 @@ fn park_thread() {
 /// - The thread is not panicking.
 #[inline(always)]
 pub(super) unsafe fn depart(core: &Core, me: ControlRef) {
+    if me.has_extra() {
+        hooks::leave(me);
+    }
     let to = core.depart();
     if core.current() == Some(me) {
         // It was next itself: it never left.
+        if me.has_extra() {
+            hooks::enter(me);
+        }
         return;
     }
     // SAFETY: `depart` handed out a suspended context of the build's form, once.
@@ -227,9 +234,6 @@ pub(super) unsafe fn depart(core: &Core, me: ControlRef) {
 #[inline(always)]
 unsafe fn switch_away(core: &Core, me: ControlRef, to: StackPointer) {
     let left = spans::leave();
-    if me.save_fp() {
-        leave_fp(me);
-    }
     // SAFETY:
     // - `to` is suspended and is continued here for the only time since.
     // - `me.sp` is written by the switch and lives in the block until `me` is continued.
@@ -240,8 +244,8 @@ unsafe fn switch_away(core: &Core, me: ControlRef, to: StackPointer) {
         fiber::arrive(me.fiber());
         arch::arrive(arrival)
     };
-    if me.save_fp() {
-        arrive_fp(me);
+    if me.has_extra() {
+        hooks::enter(me);
     }
     spans::enter(left);
     if value == UNWIND {
@@ -258,7 +262,7 @@ unsafe fn switch_away(core: &Core, me: ControlRef, to: StackPointer) {
 pub(super) unsafe fn to_driver(me: ControlRef, state: State) {
     let driver = me.driver();
     me.set_state(state);
-    if me.save_fp() {
+    if me.has_extra() {
         leave_fp(me);
     }
     // SAFETY:
@@ -273,7 +277,7 @@ pub(super) unsafe fn to_driver(me: ControlRef, state: State) {
         fiber::arrive(me.fiber());
         arch::arrive(arrival)
     };
-    if me.save_fp() {
+    if me.has_extra() {
         arrive_fp(me);
     }
     if value == UNWIND {

@@ -18,7 +18,8 @@ use std::sync::Arc;
 use super::control::{Body, ControlRef, UNWIND};
 use super::core::{Core, Schedule};
 use super::entry;
-use super::park::{ForcedUnwind, leave_fp};
+use super::hooks;
+use super::park::ForcedUnwind;
 use super::state::State;
 use crate::arch::{self, Hook, Leave};
 use crate::error::StackError;
@@ -65,6 +66,7 @@ pub(crate) fn launch(
     me.body().set((Some(body), data));
     me.set_home(core, schedule);
     me.set_migratable(migratable);
+    me.set_hooked(!core.hooks.get().is_null());
     if migratable {
         core.migrates.set(true);
     }
@@ -127,8 +129,8 @@ pub(super) fn finish(me: ControlRef, outcome: Result<(), Box<dyn Any + Send>>) -
         // A job keeps its own panics; only a destructor of its values can panic here.
         drop(payload);
     }
-    if me.save_fp() {
-        leave_fp(me);
+    if me.has_extra() {
+        hooks::leave(me);
     }
     let core = super::core::core().expect("a scheduled coroutine runs on a thread with a core");
     core.strike(me);

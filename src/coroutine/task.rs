@@ -391,7 +391,7 @@ pub fn yield_to(target: &Task) -> Result<State, ResumeError> {
     target.unstarted.set(None);
     to.set_driver(me.driver());
     me.set_state(State::Suspended);
-    if me.save_fp() {
+    if me.has_extra() {
         leave_fp(me);
     }
     let sp = to.enter(core);
@@ -403,7 +403,7 @@ pub fn yield_to(target: &Task) -> Result<State, ResumeError> {
         fiber::arrive(me.fiber());
         arch::arrive(arrival)
     };
-    if me.save_fp() {
+    if me.has_extra() {
         arrive_fp(me);
     }
     if value == UNWIND {

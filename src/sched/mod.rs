@@ -49,7 +49,7 @@ pub(crate) mod start;
 #[cfg(not(loom))]
 mod watcher;
 #[cfg(not(loom))]
-mod worker;
+pub(crate) mod worker;
 
 #[cfg(not(loom))]
 pub use blocking::{blocking, blocking_cancellable};

@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 use super::job::JobRef;
 use super::parker::{NOTIFIED, SLEEPING, Sleep};
 use super::shared::{Remote, Shared};
-use super::worker::Worker;
+use super::start::run_worker;
 use crate::coroutine::{Glance, Watch};
 use crate::prim::{AtomicU64, AtomicUsize, Condvar, Mutex, Ordering};
 use crate::sys::{futex, membarrier};
@@ -189,7 +189,7 @@ impl Monitor {
         let inner = Arc::clone(shared);
         let thread = std::thread::Builder::new()
             .name(format!("{}-spare-{number}", shared.config.name))
-            .spawn(move || Worker::new(inner, index, deque).run(&|| false));
+            .spawn(move || run_worker(inner, index, deque));
         if let Ok(handle) = thread {
             self.threads.lock().push(handle);
             self.spares.fetch_add(1, Ordering::Relaxed);

@@ -14,7 +14,6 @@
 
 use core::cell::Cell;
 
-use crate::coroutine::SWITCH_BUDGET;
 use crate::sys::clock;
 
 /// What a round should take at most, in nanoseconds, if its coroutines let it.
@@ -23,14 +22,16 @@ const ROUND: u64 = 200_000;
 /// The budget of a worker's rounds.
 #[derive(Debug)]
 pub(super) struct Pace {
+    most: u32,
     budget: Cell<u32>,
     /// When the last round ended, if it used up its budget; otherwise 0.
     spent_at: Cell<u64>,
 }
 
 impl Pace {
-    pub(super) fn new() -> Pace {
-        Pace { budget: Cell::new(SWITCH_BUDGET), spent_at: Cell::new(0) }
+    /// A pace of at most `most` switches in a round.
+    pub(super) fn new(most: u32) -> Pace {
+        Pace { most, budget: Cell::new(most), spent_at: Cell::new(0) }
     }
 
     /// Switches that the next round may make.
@@ -52,18 +53,18 @@ impl Pace {
     fn adapt(&self, now: u64) {
         let before = self.spent_at.replace(now);
         if before != 0 {
-            self.budget.set(next(self.budget.get(), now.saturating_sub(before)));
+            self.budget.set(next(self.budget.get(), now.saturating_sub(before), self.most));
         }
     }
 }
 
-/// The budget after a full round of `budget` switches took `elapsed` ns.
-fn next(budget: u32, elapsed: u64) -> u32 {
+/// The budget, of `most`, after a full round of `budget` switches took `elapsed` ns.
+fn next(budget: u32, elapsed: u64, most: u32) -> u32 {
     if elapsed > ROUND {
         let fitting = u64::from(budget) * ROUND / elapsed;
         u32::try_from(fitting).unwrap_or(budget).max(1)
     } else if elapsed < ROUND / 4 {
-        (budget * 2).min(SWITCH_BUDGET)
+        budget.saturating_mul(2).min(most)
     } else {
         budget
     }
@@ -72,9 +73,11 @@ fn next(budget: u32, elapsed: u64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::coroutine::SWITCH_BUDGET;
 
     #[test]
     fn the_budget_follows_the_time_of_a_round() {
+        let next = |budget, elapsed| next(budget, elapsed, SWITCH_BUDGET);
         assert_eq!(next(SWITCH_BUDGET, 5_000), SWITCH_BUDGET);
         assert_eq!(next(SWITCH_BUDGET, 128_000_000), 1);
         assert_eq!(next(1, 1_000_000), 1);

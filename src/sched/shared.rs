@@ -27,7 +27,7 @@ use super::parker::{NOTIFIED, Sleep};
 use super::report::StuckCoroutine;
 use super::search::Searchers;
 use crate::cancel::CancelToken;
-use crate::coroutine::{ControlRef, Core, Schedule, Watch};
+use crate::coroutine::{ControlRef, Core, Schedule, SwitchHooks, Watch};
 use crate::prim::{AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering};
 use crate::stack::StackSize;
 use crate::sys::poller::Interrupt;
@@ -61,6 +61,9 @@ pub struct PanicReport<'a> {
     pub spawned_at: &'static std::panic::Location<'static>,
 }
 
+/// Called with the number of a worker.
+pub(crate) type ThreadHook = dyn Fn(usize) + Send + Sync;
+
 /// How a runtime was set up.
 #[derive(Clone)]
 pub(crate) struct Config {
@@ -75,6 +78,14 @@ pub(crate) struct Config {
     /// How long a worker may stand still before it is reported.
     pub(crate) stall_after: Option<Duration>,
     pub(crate) stall_hook: Option<Arc<StallHook>>,
+    /// Switches before a worker looks at its other work, and hand-offs before its queue's turn.
+    pub(crate) switch_budget: u32,
+    pub(crate) handoff_budget: u32,
+    /// Nanoseconds between two looks at descriptors while there is other work.
+    pub(crate) poll_interval: u64,
+    pub(crate) switch_hooks: SwitchHooks,
+    pub(crate) thread_start: Option<Arc<ThreadHook>>,
+    pub(crate) thread_stop: Option<Arc<ThreadHook>>,
 }
 
 impl core::fmt::Debug for Config {

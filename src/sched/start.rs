@@ -22,13 +22,27 @@ use super::migrate::Migrants;
 use super::monitor::{self, Monitor};
 use super::report::{RuntimeMetrics, ShutdownReport};
 use super::search::Searchers;
-use super::shared::{Config, Remote, Shared};
+use super::shared::{Config, Remote, Shared, ThreadHook};
 use super::spawn::describe;
 use super::worker::{Worker, current_worker};
 use crate::cancel::CancelToken;
 use crate::error::{BuildError, CancelReason};
 use crate::prim::{AtomicBool, AtomicU64, AtomicUsize, Condvar, Mutex, Ordering};
 use crate::sys::membarrier;
+
+/// What the thread of a worker does.
+pub(super) fn run_worker(shared: Arc<Shared>, index: usize, deque: Deque<JobRef>) {
+    /// A hook that panics has had its say in the panic hook; the worker goes on.
+    fn call(hook: Option<&ThreadHook>, index: usize) {
+        if let Some(hook) = hook {
+            let _ = catch_unwind(AssertUnwindSafe(|| hook(index)));
+        }
+    }
+    call(shared.config.thread_start.as_deref(), index);
+    let stop = shared.config.thread_stop.clone();
+    Worker::new(shared, index, deque).run(&|| false);
+    call(stop.as_deref(), index);
+}
 
 /// A runtime's shared part and its threads.
 #[derive(Debug)]
@@ -84,7 +98,7 @@ impl Threads {
             let shared = Arc::clone(&threads.shared);
             let thread = std::thread::Builder::new()
                 .name(format!("{}-{index}", shared.config.name))
-                .spawn(move || Worker::new(shared, index, deque).run(&|| false));
+                .spawn(move || run_worker(shared, index, deque));
             match thread {
                 Ok(handle) => threads.handles.push(handle),
                 Err(error) => {

@@ -38,8 +38,9 @@ const INJECTOR_INTERVAL: u32 = 31;
 /// Rounds with work between two looks at whether the runtime's end is overdue.
 const HURRY_INTERVAL: u32 = 16;
 
-/// Nanoseconds between two looks at file descriptors while there is work, in whole rounds.
-const POLL_INTERVAL: u64 = 50_000;
+/// Nanoseconds between two looks at file descriptors while there is work, in whole rounds, unless
+/// the builder says otherwise.
+pub(crate) const POLL_INTERVAL: u64 = 50_000;
 
 /// Pauses between two looks for work of a worker that has none.
 const PAUSES: u32 = 8;
@@ -88,6 +89,7 @@ impl Worker {
     pub(super) fn new(shared: Arc<Shared>, index: usize, deque: Deque<JobRef>) -> Worker {
         let remote = Arc::clone(&shared.remotes[index]);
         let alone = shared.remotes.len() == 1;
+        let pace = Pace::new(shared.config.switch_budget);
         Worker {
             schedule: Arc::clone(&remote) as Arc<dyn Schedule>,
             shared,
@@ -98,7 +100,7 @@ impl Worker {
             descriptors: RefCell::new(Descriptors::new()),
             polled_at: Cell::new(0),
             tick: Cell::new(0),
-            pace: Pace::new(),
+            pace,
             patience: Patience::new(cpu::affinity().unwrap_or(1)),
             searching: Cell::new(false),
             stopping_since: Cell::new(None),
@@ -112,7 +114,10 @@ impl Worker {
     /// Runs coroutines on this thread until `done` says so, or the runtime stops.
     pub(super) fn run(&self, done: &dyn Fn() -> bool) {
         let core = core_or_make().expect("a worker's thread is not shutting down");
-        let before = (core.worker.get(), core.timers.get());
+        let before = (core.worker.get(), core.timers.get(), core.hooks.get());
+        let handoffs = core.handoff_budget.replace(self.shared.config.handoff_budget);
+        let hooks = &self.shared.config.switch_hooks;
+        core.hooks.set(if hooks.is_empty() { core::ptr::null() } else { hooks });
         core.worker.set(core::ptr::from_ref(self).cast());
         core.timers.set(core::ptr::from_ref(&self.timers).cast());
         core.on_park.set(super::fork::offer_all);
@@ -132,6 +137,8 @@ impl Worker {
         }
         core.worker.set(before.0);
         core.timers.set(before.1);
+        core.hooks.set(before.2);
+        core.handoff_budget.set(handoffs);
     }
 
     /// One round; false: there was nothing to do.
@@ -152,7 +159,7 @@ impl Worker {
         }
         if self.descriptors.borrow().is_active() {
             let now = clock::now();
-            if now.saturating_sub(self.polled_at.get()) >= POLL_INTERVAL {
+            if now.saturating_sub(self.polled_at.get()) >= self.shared.config.poll_interval {
                 self.polled_at.set(now);
                 self.poll(Some(0));
             }
@@ -225,13 +232,8 @@ impl Worker {
     /// Gives a job a stack and runs it, and whoever becomes ready.
     fn start(&self, core: &Core, job: JobRef) {
         let header = job.header();
-        let (name, location, id, stack_size, migratable) = (
-            header.name.clone(),
-            header.location,
-            header.id,
-            header.stack_size,
-            header.migratable,
-        );
+        let (name, location, id, stack_size, migratable) =
+            (header.name.clone(), header.location, header.id, header.stack_size, header.migratable);
         if let (Some(name), Some(monitor)) = (&name, &self.shared.monitor) {
             monitor.enter_name(id, name);
         }
