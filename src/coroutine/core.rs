@@ -41,6 +41,9 @@ pub(crate) const SWITCH_BUDGET: u32 = 128;
 /// each other cannot starve the rest.
 pub(crate) const HANDOFF_BUDGET: u32 = 32;
 
+/// Coroutines for which there is always room in a thread's queue.
+pub(super) const QUEUE_ROOM: usize = 256;
+
 /// Identifiers that a thread takes at a time.
 const ID_BLOCK: u64 = 1024;
 
@@ -128,7 +131,7 @@ impl Core {
         Core {
             current: ShownCurrent::new(),
             next: Cell::new(None),
-            ready: UnsafeCell::new(VecDeque::with_capacity(256)),
+            ready: UnsafeCell::new(VecDeque::with_capacity(QUEUE_ROOM)),
             root: Cell::new(0),
             root_fiber: UnsafeCell::new(Fiber::here()),
             budget: ShownBudget::new(SWITCH_BUDGET),
@@ -260,6 +263,20 @@ impl Core {
     pub(super) fn remove_ready(&self, place: usize) {
         // SAFETY: owner-only, and the reference does not outlive the call.
         unsafe { (*self.ready.get()).remove(place) };
+    }
+
+    /// How many the queue holds, and for how many it has room.
+    pub(super) fn ready_room(&self) -> (usize, usize) {
+        // SAFETY: owner-only, and the reference does not outlive the block.
+        let ready = unsafe { &*self.ready.get() };
+        (ready.len(), ready.capacity())
+    }
+
+    /// Gives room of the queue back that is not needed.
+    pub(super) fn shrink_ready(&self) {
+        // SAFETY: owner-only, and the reference does not outlive the block.
+        let ready = unsafe { &mut *self.ready.get() };
+        ready.shrink_to((2 * ready.len()).max(QUEUE_ROOM));
     }
 
     /// Number of coroutines that are ready on this thread.

@@ -16,7 +16,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use super::control::{Body, ControlRef, UNWIND};
-use super::core::{Core, Schedule};
+use super::core::{Core, QUEUE_ROOM, Schedule};
 use super::entry;
 use super::hooks;
 use super::park::ForcedUnwind;
@@ -183,6 +183,33 @@ impl Core {
     pub(crate) unsafe fn give_up(&self, me: ControlRef) {
         self.strike(me);
         me.leak();
+    }
+
+    /// Whether [`shrink`](Core::shrink) would give anything back.
+    pub(crate) fn has_surplus(&self) -> bool {
+        // SAFETY: owner thread only, and the references do not outlive the block.
+        let (live, warm) = unsafe { (&*self.live.get(), &*self.warm.get()) };
+        let roomy = |len: usize, room: usize| room > QUEUE_ROOM && room / 4 > len;
+        let (ready, room) = self.ready_room();
+        roomy(live.len(), live.capacity())
+            || roomy(ready, room)
+            || !warm.is_empty()
+            || self.cache().len() > 0
+    }
+
+    /// Gives back what is kept from a peak: room in the lists, warm blocks and stacks.
+    pub(crate) fn shrink(&self) {
+        let warm = {
+            // SAFETY: owner thread only, and the references do not outlive the block.
+            let (live, warm) = unsafe { (&mut *self.live.get(), &mut *self.warm.get()) };
+            live.shrink_to((2 * live.len()).max(QUEUE_ROOM));
+            core::mem::take(warm)
+        };
+        self.shrink_ready();
+        for block in warm {
+            block.dismantle(Some(self));
+        }
+        self.cache().flush();
     }
 
     fn take_warm(&self) -> Option<ControlRef> {

@@ -47,6 +47,8 @@ mod spawn;
 #[cfg(not(loom))]
 pub(crate) mod start;
 #[cfg(not(loom))]
+mod tidy;
+#[cfg(not(loom))]
 mod watcher;
 #[cfg(not(loom))]
 pub(crate) mod worker;

@@ -26,6 +26,7 @@ use super::pace::Pace;
 use super::parker::{SLEEPING, SUMMONED};
 use super::patience::Patience;
 use super::shared::{Remote, Shared, bump};
+use super::tidy::Surplus;
 use crate::coroutine::sched::{self, Launch};
 use crate::coroutine::{Core, Schedule, Watch, core, core_or_make, here};
 use crate::prim::Ordering;
@@ -58,6 +59,7 @@ pub(crate) struct Worker {
     tick: Cell<u32>,
     pace: Pace,
     patience: Patience,
+    pub(super) surplus: Surplus,
     searching: Cell<bool>,
     random: Cell<u64>,
     /// When it saw, in the middle of work, that the runtime stops.
@@ -101,6 +103,7 @@ impl Worker {
             polled_at: Cell::new(0),
             tick: Cell::new(0),
             pace,
+            surplus: Surplus::default(),
             patience: Patience::new(cpu::affinity().unwrap_or(1)),
             searching: Cell::new(false),
             stopping_since: Cell::new(None),
@@ -389,7 +392,8 @@ impl Worker {
         if !stay_up {
             bump(&remote.counts.sleeps);
             let began = clock::now();
-            let deadline = self.timers.next_deadline();
+            let deadlines = [self.timers.next_deadline(), self.tidy_at(core, began)];
+            let deadline = deadlines.into_iter().flatten().min();
             if remote.polls.load(Ordering::Relaxed) {
                 let timeout = deadline.map(|at| at.saturating_sub(began));
                 self.poll(timeout);
@@ -399,7 +403,9 @@ impl Worker {
                     && futex::wait(remote.sleep.word(), SLEEPING, until)
                 {}
             }
-            slept = Some(clock::now().saturating_sub(began));
+            let now = clock::now();
+            slept = Some(now.saturating_sub(began));
+            self.tidy(core, now);
         }
         self.shared.sleepers.fetch_sub(usize::from(takes), Ordering::Relaxed);
         let told = remote.sleep.cancel();

@@ -130,6 +130,15 @@ impl StackCache {
         self.magazines.iter().map(|magazine| magazine.len.get()).sum()
     }
 
+    /// Hands everything to the pool.
+    pub(crate) fn flush(&self) {
+        for (magazine, class) in self.magazines.iter().zip(Class::ALL) {
+            if magazine.len.get() > 0 {
+                pool::put_all(class, magazine.drain_oldest(CAPACITY));
+            }
+        }
+    }
+
     #[cold]
     #[inline(never)]
     fn acquire_slow(&self, class: Class) -> Result<Stack, StackError> {
@@ -149,11 +158,7 @@ impl StackCache {
 
 impl Drop for StackCache {
     fn drop(&mut self) {
-        for (magazine, class) in self.magazines.iter().zip(Class::ALL) {
-            if magazine.len.get() > 0 {
-                pool::put_all(class, magazine.drain_oldest(CAPACITY));
-            }
-        }
+        self.flush();
     }
 }
 

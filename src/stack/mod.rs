@@ -51,7 +51,6 @@ pub(crate) use class::StackSize;
 pub use guard::GuardKind;
 pub(crate) use guard::kind as guard_kind;
 pub(crate) use handle::Stack;
-#[cfg(test)]
 pub(crate) use pool::trim;
 pub use pool::{Stats, stats};
 pub(crate) use pool::{decay, is_over, set_decay};

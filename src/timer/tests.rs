@@ -13,7 +13,6 @@ enum Step {
     AdvanceSome(u64, usize),
     ToNext,
     Back(u64),
-    Sweep(u64),
 }
 
 /// A distance in time, from a few nanoseconds to centuries.
@@ -38,7 +37,6 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (distance(), 0..6usize).prop_map(|(d, n)| Step::AdvanceSome(d / 2, n)),
         3 => Just(Step::ToNext),
         1 => (0..1u64 << 20).prop_map(Step::Back),
-        1 => (1..5u64).prop_map(Step::Sweep),
     ]
 }
 
@@ -119,17 +117,6 @@ fn run(start: u64, steps: Vec<Step>) {
             }
             Step::Back(distance) => {
                 model.advance(&mut wheel, now.saturating_sub(distance), usize::MAX);
-            }
-            Step::Sweep(modulus) => {
-                let dead = |payload: u64| payload.is_multiple_of(modulus);
-                let count = model.pending.iter().filter(|&&(_, p)| dead(p)).count();
-                let removed = wheel.sweep(count, dead);
-                if count > (model.pending.len() - count) / 2 {
-                    assert_eq!(removed, count);
-                    model.pending.retain(|&(_, p)| !dead(p));
-                } else {
-                    assert_eq!(removed, 0);
-                }
             }
         }
         let earliest = model.pending.first().map(|&(deadline, _)| deadline);

@@ -59,6 +59,16 @@ impl Timers {
         }
     }
 
+    /// Whether memory of a peak is kept that could be given back now.
+    pub(crate) fn has_surplus(&self) -> bool {
+        self.wheel.borrow().has_surplus()
+    }
+
+    /// Gives it back.
+    pub(crate) fn shrink(&self) {
+        self.wheel.borrow_mut().shrink();
+    }
+
     /// This thread's timers, if it is a worker.
     #[inline(always)]
     fn here<'a>() -> Option<&'a Timers> {

@@ -30,8 +30,8 @@
 //!
 //! The worker that owns it, and nobody else. It allocates when more timers are pending than ever
 //! before. It calls only the closures given to it, and after the node in question has left the wheel.
-//! Another thread that cancels a wait claims the ticket and does not touch the wheel: the node stays,
-//! fires into a claimed ticket, or goes with the next [`Wheel::sweep`].
+//! Another thread that ends a wait claims the ticket and does not touch the wheel: the node fires into
+//! a claimed ticket, or its waiter takes it out when it goes on.
 //!
 //! Source: Varghese and Lauck, "Hashed and hierarchical timing wheels", 1987.
 
@@ -267,24 +267,9 @@ impl Wheel {
         Progress::Done
     }
 
-    /// Removes the timers that `is_dead` names, if they are more than half of the others.
-    ///
-    /// `dead` is how many waits were claimed without [`cancel`](Wheel::cancel), as the caller counted.
-    /// Looks at every timer, so the condition is what makes the cost per timer constant. Returns how
-    /// many were removed.
-    pub(crate) fn sweep(&mut self, dead: usize, mut is_dead: impl FnMut(u64) -> bool) -> usize {
-        if dead <= self.live.saturating_sub(dead) / 2 {
-            return 0;
-        }
-        let before = self.live;
-        for index in 0..self.nodes.len() as u32 {
-            let node = self.nodes[index as usize];
-            if node.place != FREE && is_dead(node.payload) {
-                self.unfile(index);
-                self.release(index);
-            }
-        }
-        before - self.live
+    /// Whether [`shrink`](Wheel::shrink) would give anything back.
+    pub(crate) fn has_surplus(&self) -> bool {
+        self.live == 0 && self.nodes.capacity() > 0
     }
 
     /// Gives memory kept from a peak back to the allocator; does nothing while a timer is pending.
