@@ -17,8 +17,15 @@
 //! So A looks again after it has taken its count back. B read the count before that, and the worker
 //! slept before B pushed, or it would have found the work: A sees it asleep.
 //!
+//! A searcher that finds work and was the last has promised the same, and keeps it by looking once
+//! more after it has counted itself out: what was posted while it counted it wakes somebody for. Where
+//! nobody sleeps there is nobody to wake, and whoever is about to looks for himself after his fence.
+//!
 //! Pairs: (S) `summon`'s fence, between taking the count back and looking again, with the worker's
-//! heavy fence between SLEEPING and its look.
+//! heavy fence between SLEEPING and its look. (F) the heavy fence of a searcher that found work,
+//! between `end` and its look at the queues, with the poster's between its push and its look at the
+//! count. (G) its light one, between `end` and its look at the sleepers, with that of a worker between
+//! counting itself among them and its look at the queues.
 
 use super::parker::{SUMMONED, Sleep};
 use crate::prim::{AtomicUsize, Ordering, fence};

@@ -313,12 +313,25 @@ impl Worker {
         }
     }
 
+    /// The last one that searched has found something: whoever posted meanwhile has left the waking
+    /// to it.
+    #[cold]
+    #[inline(never)]
+    fn keep_promise(&self) {
+        // (G) of `search.rs`.
+        membarrier::light();
+        if self.shared.sleepers.load(Ordering::Relaxed) != 0 {
+            // (F) of `search.rs`.
+            membarrier::heavy();
+            if self.shared.has_stealable() {
+                self.shared.wake_one();
+            }
+        }
+    }
+
     pub(super) fn found_work(&self) {
-        if self.searching.replace(false)
-            && self.shared.searchers.end()
-            && self.shared.has_stealable()
-        {
-            self.shared.wake_one();
+        if self.searching.replace(false) && self.shared.searchers.end() {
+            self.keep_promise();
         }
     }
 
