@@ -15,6 +15,7 @@ mod dump;
 pub(crate) mod enter;
 #[cfg(not(loom))]
 mod fork;
+mod held_up;
 mod inbox;
 #[cfg(not(loom))]
 pub(crate) mod io;

@@ -308,10 +308,9 @@ fn report(shared: &Shared, worker: usize, seen: Glance, stalled_for: Duration) {
 
 /// Lets as many spares look for work as workers are held up.
 fn call_spares(shared: &Arc<Shared>, monitor: &Monitor, held_up: usize) {
-    if shared.config.spare_workers == 0 || shared.held_up.load(Ordering::Relaxed) == held_up {
+    if shared.config.spare_workers == 0 || !shared.held_up.set(held_up) {
         return;
     }
-    shared.held_up.store(held_up, Ordering::Relaxed);
     while monitor.spares.load(Ordering::Relaxed) < held_up && monitor.start_spare(shared) {}
     // Those that sleep count among the sleepers from now on, or no longer: they look again.
     for remote in &shared.remotes[shared.config.workers..] {

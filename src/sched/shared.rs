@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use super::blocking::Pool;
 use super::dump::Questions;
+use super::held_up::HeldUp;
 use super::inbox::{Inbox, Linked};
 use super::job::JobRef;
 use super::migrate::Migrants;
@@ -158,7 +159,7 @@ pub(crate) struct Shared {
     pub(super) stuck: Mutex<Vec<StuckCoroutine>>,
     pub(super) pool: Arc<Pool>,
     /// Workers that are held up; while it is not 0 spares may look for work. The monitor writes it.
-    pub(super) held_up: AtomicUsize,
+    pub(super) held_up: HeldUp,
     pub(super) monitor: Option<Monitor>,
 }
 
@@ -246,17 +247,13 @@ impl Shared {
 
     /// How many of the workers, from the first, may take work that they did not start.
     fn takers(&self) -> usize {
-        if self.held_up.load(Ordering::Relaxed) == 0 {
-            self.config.workers
-        } else {
-            self.remotes.len()
-        }
+        if self.held_up.is_any() { self.remotes.len() } else { self.config.workers }
     }
 
     /// Whether that worker may take work from others.
     #[inline(always)]
     pub(super) fn may_take(&self, index: usize) -> bool {
-        index < self.config.workers || self.held_up.load(Ordering::Relaxed) != 0
+        index < self.config.workers || self.held_up.is_any()
     }
 
     /// Whether a worker looks for work, or sleeps for lack of it.

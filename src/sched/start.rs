@@ -16,6 +16,7 @@ use std::thread::JoinHandle as ThreadHandle;
 use std::time::Instant;
 
 use super::blocking::Pool;
+use super::held_up::HeldUp;
 use super::job::{Job, JobRef};
 use super::join::JoinHandle;
 use super::migrate::Migrants;
@@ -70,7 +71,7 @@ impl Threads {
         let pool = Pool::new(Arc::clone(&config.name), config.blocking_threads);
         let shared = Arc::new(Shared {
             config,
-            held_up: AtomicUsize::new(0),
+            held_up: HeldUp::new(),
             monitor: monitored.then(|| Monitor::new(spares)),
             pool,
             remotes,
@@ -251,7 +252,7 @@ impl Threads {
             migrations: sum(|c| &c.migrations),
             sleeps: sum(|c| &c.sleeps),
             detached_panics: shared.panics.load(Ordering::Relaxed),
-            held_up_workers: shared.held_up.load(Ordering::Relaxed),
+            held_up_workers: shared.held_up.count(),
             spare_workers: shared.monitor.as_ref().map_or(0, |m| m.spares.load(Ordering::Relaxed)),
             stalls: shared.monitor.as_ref().map_or(0, |m| m.stalls.load(Ordering::Relaxed)),
             blocking_threads: pool.threads,

@@ -245,3 +245,7 @@ impl<O> fmt::Debug for WaitWord<O> {
 #[cfg(all(test, loom))]
 #[path = "../../tests/loom/wait_word.rs"]
 mod loom_tests;
+
+#[cfg(all(test, loom))]
+#[path = "../../tests/loom/timer_fire.rs"]
+mod loom_timer_tests;
