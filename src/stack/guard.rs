@@ -15,7 +15,8 @@
 use super::region::Slot;
 use crate::error::StackError;
 use crate::prim::{AtomicU8, AtomicUsize, Ordering};
-use crate::sys::{Errno, limits, memory};
+use crate::sys::memory::{self, Pages};
+use crate::sys::{Errno, limits};
 
 /// How stacks are guarded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -77,14 +78,18 @@ pub(super) fn mapped() -> usize {
 ///
 /// [`StackError::Mappings`] when guards need mappings and there are no more.
 pub(super) fn install(slot: Slot) -> Result<(), StackError> {
-    let bytes = slot.class.guard_bytes();
-    if kind() == GuardKind::PageTable {
-        // SAFETY: the slot is owned by the caller and has no stack in it yet.
-        if unsafe { memory::install_guard(slot.base, bytes) }.is_ok() {
-            return Ok(());
-        }
+    if install_many(&[slot]) { Ok(()) } else { install_mapping(slot, slot.class.guard_bytes()) }
+}
+
+/// Guards the low ends of all the slots; false: guards need mappings here, and none is in place.
+pub(super) fn install_many(slots: &[Slot]) -> bool {
+    if kind() != GuardKind::PageTable {
+        return false;
     }
-    install_mapping(slot, bytes)
+    let low = |slot: &Slot| Pages { address: slot.base, bytes: slot.class.guard_bytes() };
+    let ends: Vec<Pages> = slots.iter().map(low).collect();
+    // SAFETY: the slots are owned by the caller and have no stacks in them yet.
+    unsafe { memory::install_guards(&ends) }.is_ok()
 }
 
 /// How many guards `limit` mappings allow.

@@ -28,13 +28,16 @@ use super::handle::Stack;
 use super::region::{self, Carver, Slot};
 use crate::error::StackError;
 use crate::prim::{AtomicUsize, Mutex, Ordering};
-use crate::sys::memory;
+use crate::sys::memory::{self, Pages};
 use std::sync::OnceLock;
 
 /// The address space of the warm stacks of a class, in bytes, within the two bounds below.
 const WARM_BYTES: usize = 256 << 20;
 const WARM_MIN: usize = 4;
 const WARM_MAX: usize = 1024;
+
+/// The part of the stacks ever made whose guards come in one call.
+const SHARE: usize = 8;
 
 #[derive(Debug)]
 struct Pool {
@@ -63,6 +66,9 @@ static LEAKED: AtomicUsize = AtomicUsize::new(0);
 
 /// How many slots give their pages back in one call to the system, so that none takes long.
 const RUN_MAX: usize = 256;
+
+/// How many runs of neighbouring slots do so in one call, where the kernel takes several.
+const RUNS_MAX: usize = 64;
 
 /// How many warm stacks of a class the pool keeps.
 pub(super) fn warm_bound(class: Class) -> usize {
@@ -93,17 +99,41 @@ pub(super) fn take(class: Class, magazine: &Magazine) -> Result<Stack, StackErro
         drop(pool);
         return Ok(Stack::in_slot(slot));
     }
-    let slot = match pool.bare.pop() {
-        Some(slot) => slot,
-        None => pool.carver.carve(class)?,
-    };
+    // A process with many stacks is likely to want more: their guards come in one call.
+    let many = (pool.carver.carved() / SHARE).clamp(1, magazine.batch());
+    let mut slots = pool.fetch_bare(class, many)?;
     drop(pool);
-    match guard::install(slot) {
-        Ok(()) => Ok(Stack::in_slot(slot)),
-        Err(error) => {
-            POOLS[class.index()].lock().bare.push(slot);
-            Err(error)
+    if slots.len() > 1 && !guard::install_many(&slots) {
+        // Guards are scarce here: no more than asked for.
+        let rest = slots.split_off(1);
+        POOLS[class.index()].lock().bare.extend(rest.into_iter().rev());
+    }
+    let first = slots[0];
+    if slots.len() == 1
+        && let Err(error) = guard::install(first)
+    {
+        POOLS[class.index()].lock().bare.push(first);
+        return Err(error);
+    }
+    if slots.len() > 1 {
+        // The last one is taken first: the lowest address.
+        POOLS[class.index()].lock().cold.extend(slots.drain(1..).rev());
+    }
+    Ok(Stack::in_slot(first))
+}
+
+impl Pool {
+    /// Fetches up to `wanted` slots without guards, at least one.
+    fn fetch_bare(&mut self, class: Class, wanted: usize) -> Result<Vec<Slot>, StackError> {
+        let mut slots = Vec::with_capacity(wanted);
+        while slots.len() < wanted {
+            match self.bare.pop().map_or_else(|| self.carver.carve(class), Ok) {
+                Ok(slot) => slots.push(slot),
+                Err(error) if slots.is_empty() => return Err(error),
+                Err(_) => break,
+            }
         }
+        Ok(slots)
     }
 }
 
@@ -186,11 +216,15 @@ fn give_back(class: Class, mut slots: Vec<Slot>) {
     }
     slots.sort_unstable_by_key(|slot| slot.base);
     let size = class.bytes();
-    let runs = slots.chunk_by(|low, high| low.base.addr().get() + size == high.base.addr().get());
-    for run in runs.flat_map(|run| run.chunks(RUN_MAX)) {
+    let runs: Vec<Pages> = slots
+        .chunk_by(|low, high| low.base.addr().get() + size == high.base.addr().get())
+        .flat_map(|run| run.chunks(RUN_MAX))
+        .map(|run| Pages { address: run[0].base, bytes: run.len() * size })
+        .collect();
+    for runs in runs.chunks(RUNS_MAX) {
         // A refusal (locked memory) only means that the pages stay.
-        // SAFETY: the slots are owned here, contiguous, mapped, and hold nothing.
-        let _ = unsafe { memory::discard(run[0].base, run.len() * size) };
+        // SAFETY: the slots are owned here, mapped, and hold nothing; each run is contiguous.
+        let _ = unsafe { memory::discard(runs) };
     }
     // The lowest address is taken first, so that few page tables are in use.
     slots.reverse();

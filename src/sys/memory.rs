@@ -13,10 +13,11 @@
 //! The stack arena on its slow paths, the signal code once per thread. Every function is a system
 //! call or two; [`page_size`] is one after the first call.
 //!
-//! Source: madvise(2), mincore(2); `MADV_GUARD_INSTALL` is in Linux since 6.13.
+//! Source: madvise(2), process_madvise(2), mincore(2); `MADV_GUARD_INSTALL` is in Linux since 6.13.
 
 use super::Errno;
-use crate::prim::{AtomicUsize, Ordering};
+use crate::prim::{AtomicBool, AtomicUsize, Ordering};
+use std::mem::offset_of;
 use std::ptr::NonNull;
 
 /// `MADV_GUARD_INSTALL`: page-table markers that fault, without a mapping of their own.
@@ -24,6 +25,9 @@ const MADV_GUARD_INSTALL: i32 = 102;
 
 /// `MADV_POPULATE_READ`: faults pages in and reports a fault as an error.
 const MADV_POPULATE_READ: i32 = 22;
+
+/// `PIDFD_SELF_THREAD`: the calling process, without a descriptor that a fork would inherit.
+const PIDFD_SELF: i32 = -10000;
 
 /// The guard, in bytes, that code of other compilers may need below a large stack.
 ///
@@ -136,18 +140,87 @@ pub(crate) unsafe fn protect(address: NonNull<u8>, bytes: usize) -> Result<(), E
     }
 }
 
-/// Gives the pages of the range back; it reads as zeros afterwards. Guards stay.
+/// Whole pages of a reservation, laid out as the kernel takes many of them in one call.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(crate) struct Pages {
+    /// The lowest address.
+    pub(crate) address: NonNull<u8>,
+    /// The length.
+    pub(crate) bytes: usize,
+}
+
+const _: () = assert!(
+    size_of::<Pages>() == size_of::<libc::iovec>()
+        && offset_of!(Pages, address) == offset_of!(libc::iovec, iov_base)
+        && offset_of!(Pages, bytes) == offset_of!(libc::iovec, iov_len)
+);
+
+/// [`install_guard`] for many ranges in one call.
 ///
 /// # Safety
 ///
-/// The range is whole pages of reservations, and nothing in it is used.
+/// As [`install_guard`], for each.
 ///
 /// # Errors
 ///
-/// The kernel's: the memory is locked. Nothing has changed then.
-pub(crate) unsafe fn discard(address: NonNull<u8>, bytes: usize) -> Result<(), Errno> {
-    // SAFETY: the caller owns the range and nothing in it is used.
-    unsafe { advise(address, bytes, libc::MADV_DONTNEED) }
+/// As [`install_guard`]; some of the guards may be in place.
+pub(crate) unsafe fn install_guards(pages: &[Pages]) -> Result<(), Errno> {
+    // SAFETY: passed on to the caller.
+    unsafe { advise_all(pages, MADV_GUARD_INSTALL) }
+}
+
+/// Gives the pages of the ranges back; they read as zeros afterwards. Guards stay. The other CPUs
+/// are interrupted once, not for each range.
+///
+/// # Safety
+///
+/// The ranges are whole pages of reservations, and nothing in them is used.
+///
+/// # Errors
+///
+/// The kernel's: the memory is locked. Some of the pages may be gone all the same.
+pub(crate) unsafe fn discard(pages: &[Pages]) -> Result<(), Errno> {
+    // SAFETY: passed on to the caller.
+    unsafe { advise_all(pages, libc::MADV_DONTNEED) }
+}
+
+/// # Safety
+///
+/// Those of the advice, for each range.
+unsafe fn advise_all(pages: &[Pages], advice: i32) -> Result<(), Errno> {
+    /// The most that the kernel takes in one call.
+    const MOST: usize = 1024;
+    for pages in pages.chunks(MOST) {
+        // SAFETY: passed on to the caller. Each advice may be given twice.
+        unsafe {
+            if !advise_at_once(pages, advice) {
+                pages.iter().try_for_each(|range| advise(range.address, range.bytes, advice))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// True if the kernel has done it. It has not before 6.15, and for what it would refuse anyway.
+///
+/// # Safety
+///
+/// Those of the advice, for each range.
+unsafe fn advise_at_once(pages: &[Pages], advice: i32) -> bool {
+    static REFUSED: AtomicBool = AtomicBool::new(false);
+    if REFUSED.load(Ordering::Relaxed) {
+        return false;
+    }
+    // SAFETY: `pages` has the layout of an array of `iovec`; the rest is passed on to the caller.
+    let done = unsafe {
+        let at = pages.as_ptr().cast::<libc::iovec>();
+        libc::syscall(libc::SYS_process_madvise, PIDFD_SELF, at, pages.len(), advice, 0)
+    };
+    if done == -1 && [libc::ENOSYS, libc::EBADF, libc::EPERM].contains(&Errno::last().0) {
+        REFUSED.store(true, Ordering::Relaxed);
+    }
+    usize::try_from(done) == Ok(pages.iter().map(|range| range.bytes).sum())
 }
 
 /// Writes for each page from `address` on whether it is resident: bit 0 of its byte.
