@@ -260,6 +260,29 @@ fn unwound_while_waiting() {
     assert_eq!(census.alive(), 0);
 }
 
+/// A future's waker is code of the user's: its panic is the receiver's, and loses no value.
+#[test]
+fn panicking_waker() {
+    struct Panics;
+    impl std::task::Wake for Panics {
+        fn wake(self: std::sync::Arc<Self>) {
+            panic!("woken");
+        }
+    }
+    let waker = std::task::Waker::from(std::sync::Arc::new(Panics));
+    let mut context = std::task::Context::from_waker(&waker);
+    for capacity in [0, 1] {
+        let (tx, rx) = local::bounded(capacity);
+        (0..capacity).for_each(|n| tx.try_send(n).unwrap());
+        let mut sending = std::pin::pin!(tx.send_async(7));
+        assert!(sending.as_mut().poll(&mut context).is_pending());
+        let outcome = catch_unwind(AssertUnwindSafe(|| rx.try_recv()));
+        assert!(outcome.is_err());
+        assert!(sending.as_mut().poll(&mut context).is_ready());
+        assert_eq!(rx.try_iter().collect::<Vec<_>>(), (0..capacity).chain([7]).collect::<Vec<_>>());
+    }
+}
+
 #[test]
 fn drop_of_each_side() {
     let census = Census::default();

@@ -285,7 +285,7 @@ impl<T> Channel<T> {
                 if let Some(next) = unsafe { (*(*node).value.get()).take() } {
                     state.buffer.push(next);
                 }
-                wake.wake();
+                return Ok(self.wake_sender(wake, value));
             }
             return Ok(value);
         }
@@ -294,10 +294,34 @@ impl<T> Channel<T> {
         {
             // SAFETY: as above.
             let value = unsafe { (*(*node).value.get()).take() };
-            wake.wake();
-            return value.ok_or(TryRecvError::Empty);
+            return value.map(|value| self.wake_sender(wake, value)).ok_or(TryRecvError::Empty);
         }
         Err(if state.closed { TryRecvError::Closed } else { TryRecvError::Empty })
+    }
+
+    /// Wakes the sender that `value` or its place came from, and gives the value back.
+    #[inline(always)]
+    fn wake_sender(&self, wake: Wake, value: T) -> T {
+        match wake {
+            Wake::Task(waker) => self.wake_future(waker, value),
+            wake => {
+                wake.wake();
+                value
+            }
+        }
+    }
+
+    /// If the waker panics, so does the receive: what it took goes back.
+    #[cold]
+    fn wake_future(&self, waker: Waker, value: T) -> T {
+        let mut panics = Panics::new();
+        panics.catch(|| waker.wake());
+        if panics.caught() && !std::thread::panicking() {
+            panics.catch(|| self.put_back(value));
+            panics.resume();
+            unreachable!("the panic goes on");
+        }
+        value
     }
 
     /// Sends, and waits for as long as it takes.
