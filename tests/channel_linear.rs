@@ -45,6 +45,8 @@ enum Style {
     Try,
     /// Calls that wait for a moment.
     Timed,
+    /// Calls that never wait, on a channel where a value takes the place of the one before.
+    Latest,
 }
 
 struct Clock(AtomicU64);
@@ -69,7 +71,7 @@ fn party(
             let value = name * 10 + step;
             let begin = clock.now();
             let answer = match ((random >> 33) % 9, style) {
-                (0..=3, Style::Try) => match tx.try_send(value) {
+                (0..=3, Style::Try | Style::Latest) => match tx.try_send(value) {
                     Ok(()) => Answer::Sent(value),
                     Err(TrySendError::Full(_)) => Answer::NotSent,
                     Err(TrySendError::Closed(_)) => Answer::SendClosed,
@@ -81,7 +83,7 @@ fn party(
                     Err(SendTimeoutError::Closed(_)) => Answer::SendClosed,
                     Err(other) => panic!("unheard of: {other:?}"),
                 },
-                (4..=7, Style::Try) => match rx.try_recv() {
+                (4..=7, Style::Try | Style::Latest) => match rx.try_recv() {
                     Ok(value) => Answer::Received(value),
                     Err(TryRecvError::Empty) => Answer::NotReceived,
                     Err(TryRecvError::Closed) => Answer::RecvClosed,
@@ -114,6 +116,10 @@ struct State {
 fn apply(state: &State, answer: Answer, capacity: usize, style: Style) -> Option<State> {
     let mut next = state.clone();
     let fits = match answer {
+        Answer::Sent(value) if matches!(style, Style::Latest) => {
+            next.queue = VecDeque::from([value]);
+            !state.closed
+        }
         Answer::Sent(value) => {
             next.queue.push_back(value);
             !state.closed && state.queue.len() < capacity
@@ -219,6 +225,13 @@ fn bounded() {
         on_workers(|| channel::bounded(1), 1, style);
         on_workers(|| channel::bounded(2), 2, style);
     }
+}
+
+#[test]
+fn conflated() {
+    let _dog = watchdog("conflated histories");
+    on_threads(channel::conflated, 1, Style::Latest);
+    on_workers(channel::conflated, 1, Style::Latest);
 }
 
 #[test]

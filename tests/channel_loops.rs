@@ -34,8 +34,8 @@ impl Random {
     }
 }
 
-/// 10^5 waiters that are matched, time out or are cancelled, many at a time: each ends exactly once,
-/// and what was sent is received or comes back.
+/// 10^5 waiters that are matched, time out or are cancelled, all started at once: each ends exactly
+/// once, and what was sent is received or comes back.
 #[test]
 fn waiter_life_cycle() {
     let _dog = watchdog("waiter_life_cycle");
@@ -79,9 +79,6 @@ fn waiter_life_cycle() {
                     }
                 };
             }));
-            if all.len() == 1000 {
-                all.drain(..).for_each(|h| h.join().unwrap());
-            }
         }
         all.into_iter().for_each(|h| h.join().unwrap());
         assert_eq!((tx.len(), rx.is_empty()), (0, true));
@@ -162,12 +159,24 @@ fn payloads_are_retained_and_released_evenly() {
         let mut sent = 0u64;
         for i in 0..rounds {
             let payload = shared.copy(&i.to_ne_bytes()).unwrap();
-            let result = if random.next().is_multiple_of(4) {
-                tx.send_timeout(payload, Duration::from_micros(random.next() % 30))
-            } else {
-                tx.send(payload).map_err(SendTimeoutError::from)
+            let sent_it = match random.next() % 4 {
+                0 => {
+                    let limit = Duration::from_micros(random.next() % 30);
+                    tx.send_timeout(payload, limit).is_ok()
+                }
+                1 => {
+                    let token = CancelToken::new();
+                    let canceller = {
+                        let token = token.clone();
+                        kcoro::spawn(move || token.cancel())
+                    };
+                    let sent = tx.send_cancellable(payload, &token);
+                    canceller.join().unwrap();
+                    sent.is_ok()
+                }
+                _ => tx.send(payload).is_ok(),
             };
-            sent += u64::from(result.is_ok()) * 8;
+            sent += u64::from(sent_it) * 8;
         }
         drop(tx);
         assert_eq!(receiver.join().unwrap(), sent);

@@ -3,9 +3,10 @@
 mod scale;
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use kcoro::channel::{self, Overflow, Receiver, Sender};
-use kcoro::error::{TryRecvError, TrySendError};
+use kcoro::error::{RecvTimeoutError, SendError, TryBroadcastError, TryRecvError, TrySendError};
 use proptest::prelude::*;
 
 /// A channel as a plain queue: what calls that never wait return.
@@ -191,4 +192,132 @@ fn rendezvous_without_a_partner_is_always_full_and_empty() {
     assert!(tx.close());
     assert_eq!(tx.try_send(1), Err(TrySendError::Closed(1)));
     assert_eq!(rx.try_recv(), Err(TryRecvError::Closed));
+}
+
+/// What may happen to a broadcast or a watched value; numbers choose among the receivers.
+#[derive(Debug, Clone)]
+enum Event {
+    Send,
+    Receive(usize),
+    Subscribe,
+    Clone(usize),
+    Drop(usize),
+    Close,
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        10 => Just(Event::Send),
+        12 => any::<usize>().prop_map(Event::Receive),
+        1 => Just(Event::Subscribe),
+        1 => any::<usize>().prop_map(Event::Clone),
+        1 => any::<usize>().prop_map(Event::Drop),
+        1 => Just(Event::Close),
+    ]
+}
+
+/// Every value in order, the last `capacity` of them kept, and a place in it for each subscriber.
+fn check_broadcast(capacity: usize, events: &[Event]) {
+    let (tx, rx) = channel::broadcast(capacity);
+    let mut ends = vec![(rx, 0)];
+    let (mut sent, mut closed) = (0, false);
+    for event in events {
+        let count = ends.len().max(1);
+        let chosen = |at: &usize| at % count;
+        match event {
+            Event::Send => {
+                let expected = if closed { Err(SendError::Closed(sent)) } else { Ok(ends.len()) };
+                assert_eq!(tx.send(sent), expected);
+                sent += usize::from(!closed);
+            }
+            Event::Receive(at) if !ends.is_empty() => {
+                let (rx, next) = &mut ends[chosen(at)];
+                let oldest = sent.saturating_sub(capacity);
+                // A value that a subscriber has skipped over may still be there for the others.
+                let got = rx.try_recv();
+                match got {
+                    Ok(value) => assert!(value == *next && value >= oldest && value < sent),
+                    Err(TryBroadcastError::Lagged(missed)) => {
+                        assert!(missed > 0 && *next < oldest);
+                        assert_eq!(*next + missed as usize, oldest);
+                    }
+                    Err(TryBroadcastError::Empty) => assert!(*next == sent && !closed),
+                    Err(error) => {
+                        assert_eq!(error, TryBroadcastError::Closed);
+                        assert!(*next == sent && closed);
+                    }
+                }
+                match got {
+                    Ok(_) => *next += 1,
+                    Err(TryBroadcastError::Lagged(_)) => *next = oldest,
+                    Err(_) => {}
+                }
+            }
+            Event::Subscribe => ends.push((tx.subscribe(), sent)),
+            Event::Clone(at) if !ends.is_empty() => {
+                let (rx, next) = &ends[chosen(at)];
+                let copy = (rx.clone(), *next);
+                ends.push(copy);
+            }
+            Event::Drop(at) if !ends.is_empty() => drop(ends.remove(chosen(at))),
+            Event::Close => assert_eq!(tx.close(), !std::mem::replace(&mut closed, true)),
+            _ => {}
+        }
+        assert_eq!(tx.subscribers(), ends.len());
+        assert!(tx.len() <= capacity);
+    }
+}
+
+/// A number of the latest value, and the number that each receiver has seen.
+fn check_watch(events: &[Event]) {
+    let (tx, rx) = channel::watch(0);
+    let mut ends = vec![(rx, 0)];
+    let (mut latest, mut closed) = (0, false);
+    for event in events {
+        let count = ends.len().max(1);
+        let chosen = |at: &usize| at % count;
+        match event {
+            Event::Send => {
+                let sent = tx.send(latest + 1).map(|before| *before);
+                let refused = Err(SendError::Closed(latest + 1));
+                assert_eq!(sent, if closed { refused } else { Ok(latest) });
+                latest += usize::from(!closed);
+            }
+            Event::Receive(at) if !ends.is_empty() => {
+                let (rx, seen) = &mut ends[chosen(at)];
+                assert_eq!((*rx.borrow(), rx.has_changed()), (latest, *seen != latest));
+                let news = rx.changed_timeout(Duration::ZERO);
+                let nothing = match closed {
+                    true => Err(RecvTimeoutError::Closed),
+                    false => Err(RecvTimeoutError::Timeout),
+                };
+                assert_eq!(news, if *seen == latest { nothing } else { Ok(()) });
+                *seen = latest;
+            }
+            Event::Subscribe => ends.push((tx.subscribe(), latest)),
+            Event::Clone(at) if !ends.is_empty() => {
+                let (rx, seen) = &ends[chosen(at)];
+                let copy = (rx.clone(), *seen);
+                ends.push(copy);
+            }
+            Event::Drop(at) if !ends.is_empty() => drop(ends.remove(chosen(at))),
+            Event::Close => assert_eq!(tx.close(), !std::mem::replace(&mut closed, true)),
+            _ => {}
+        }
+    }
+    assert_eq!((*tx.borrow(), tx.is_closed()), (latest, closed));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(scale::scaled(256) as u32))]
+
+    #[test]
+    fn broadcast(capacity in 1usize..5, events in prop::collection::vec(event(), 1..80)) {
+        check_broadcast(capacity, &events);
+    }
+
+    #[test]
+    fn watch(events in prop::collection::vec(event(), 1..80)) {
+        check_watch(&events);
+    }
 }
