@@ -459,3 +459,17 @@ fn a_receive_that_panics_loses_nothing() {
     let figures = rx.snapshot();
     assert_eq!((figures.sends, figures.recvs), (2, 2));
 }
+
+#[test]
+fn a_local_receive_that_panics_loses_nothing() {
+    let refuses = Waker::from(Arc::new(Refuses));
+    for capacity in [0, 1] {
+        let (tx, rx) = channel::local::bounded(capacity);
+        let mut sending: Vec<_> = (0..=capacity).map(|n| Box::pin(tx.send_async(n))).collect();
+        sending.iter_mut().for_each(|future| {
+            let _ = poll(future.as_mut(), &refuses);
+        });
+        assert!(catch_unwind(AssertUnwindSafe(|| rx.try_recv())).is_err());
+        assert_eq!(rx.try_iter().collect::<Vec<_>>(), (0..=capacity).collect::<Vec<_>>());
+    }
+}

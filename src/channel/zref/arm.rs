@@ -55,6 +55,10 @@ macro_rules! operation {
             fn leave(&mut self) {
                 self.arm.leave();
             }
+
+            fn chosen(&mut self) -> bool {
+                self.arm.chosen()
+            }
         }
 
         impl fmt::Debug for $name<'_> {
