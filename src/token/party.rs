@@ -134,6 +134,12 @@ pub(super) fn make_ready(party: *mut ()) {
     ControlRef::from_address(party as usize).make_ready();
 }
 
+/// Whether the running coroutine may go on on another thread.
+#[inline]
+pub(super) fn may_migrate() -> bool {
+    coroutine::current_waiter().is_some_and(ControlRef::is_migratable)
+}
+
 /// The running coroutine's control block; null on a plain thread.
 #[inline]
 pub(super) fn current() -> *mut () {

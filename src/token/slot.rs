@@ -33,6 +33,16 @@ pub(super) enum Kind {
     Callback = 4,
     /// A callback for the kernel's thread to run; the party is a boxed closure.
     KernelCallback = 5,
+    /// A coroutine that may migrate, and the ticket is published; the party is its control block.
+    Migrant = 6,
+}
+
+impl Kind {
+    /// Whether the party is a control block.
+    #[inline(always)]
+    pub(super) fn is_coroutine(self) -> bool {
+        matches!(self, Kind::Coroutine | Kind::Migrant)
+    }
 }
 
 /// What a finished ticket holds.

@@ -221,6 +221,7 @@ impl Slot {
             3 => Kind::Future,
             4 => Kind::Callback,
             5 => Kind::KernelCallback,
+            6 => Kind::Migrant,
             _ => Kind::Nobody,
         }
     }
@@ -229,7 +230,7 @@ impl Slot {
     /// before it arms the word (invariant 4).
     #[inline(always)]
     pub(super) fn set_owner(&self, kind: Kind, owner: *mut ()) {
-        debug_assert!(matches!(kind, Kind::Coroutine | Kind::Thread));
+        debug_assert!(kind.is_coroutine() || kind == Kind::Thread);
         self.set_party(kind, owner);
     }
 
@@ -346,7 +347,7 @@ impl Slot {
     #[inline]
     pub(super) fn wake(&'static self) {
         match self.kind() {
-            Kind::Coroutine => party::make_ready(self.party()),
+            Kind::Coroutine | Kind::Migrant => party::make_ready(self.party()),
             Kind::Thread => self.parker.notify(&SystemFutex),
             Kind::Future => future::wake(self),
             Kind::Callback => callback::run(self),
@@ -397,7 +398,8 @@ impl Won {
     /// Notes that the owner is on the calling thread, whose shard that is, if it cannot be elsewhere.
     ///
     /// A slot leaves its shard only by a call of the thread that has the shard, and whoever publishes
-    /// there, a coroutine or the thread itself, stays there. A callback or a future may be anywhere.
+    /// there, a coroutine or the thread itself, stays there. A callback, a future or a coroutine that
+    /// may migrate can be anywhere.
     #[inline(always)]
     pub(super) fn seen_from(self, shard: &Shard) -> Won {
         let stays = matches!(self.slot.kind(), Kind::Coroutine | Kind::Thread);
@@ -434,6 +436,14 @@ impl Won {
     /// The winner is the owner itself, which does not sleep: the slot is idle again.
     pub(super) fn keep(self) {
         event::retire(self.slot.word.bare());
+    }
+}
+
+#[cfg(test)]
+impl Won {
+    /// Whether the owner was found on the winner's thread.
+    pub(super) fn is_here(&self) -> bool {
+        self.owner == Owner::Here
     }
 }
 

@@ -1,5 +1,6 @@
 //! Tests of what the layers above use; `tests/token.rs` tests the public side.
 
+use super::slot::Kind;
 use super::{Outcome, SlotRef, Wait};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -131,4 +132,20 @@ fn dropping_a_waiting_coroutine_ends_its_wait() {
     assert!(slot.is_waiting(generation));
     drop(task);
     assert!(slot.claim(generation, Outcome::Closed).is_none());
+}
+
+/// A winner may do without a locked instruction only where the owner cannot be on another thread.
+#[test]
+fn only_who_stays_is_taken_to_be_here() {
+    super::shard::with(|shard| {
+        for (kind, here) in [(Kind::Thread, true), (Kind::Coroutine, true), (Kind::Migrant, false)] {
+            let slot = super::table::alloc_in(shard);
+            slot.set_owner(kind, std::ptr::dangling_mut());
+            let generation = slot.publish();
+            let won = slot.win(generation, Outcome::Ready(0)).unwrap().seen_from(shard);
+            assert_eq!(won.is_here(), here, "{kind:?}");
+            won.keep();
+            super::table::free_in(shard, slot);
+        }
+    });
 }

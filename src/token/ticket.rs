@@ -162,7 +162,8 @@ impl Ticket {
 fn caller() -> (Kind, *mut ()) {
     let coroutine = party::current();
     if !coroutine.is_null() {
-        return (Kind::Coroutine, coroutine);
+        let kind = if party::may_migrate() { Kind::Migrant } else { Kind::Coroutine };
+        return (kind, coroutine);
     }
     let own = thread::slot().map_or(std::ptr::null(), std::ptr::from_ref);
     (Kind::Thread, own.cast_mut().cast())
@@ -276,7 +277,7 @@ enum Plan {
 fn prepare(ticket: Ticket) -> Plan {
     let Ok(slot) = ticket.owned() else { return Plan::Refuse };
     if slot.park() == Park::Sleep {
-        if slot.kind() == Kind::Coroutine {
+        if slot.kind().is_coroutine() {
             party::set_reason(WaitReason::Ticket, ticket.0);
             return Plan::Suspend(slot);
         }
@@ -339,7 +340,7 @@ pub fn wait_timeout(ticket: Ticket, timeout: Duration) -> Result<Payload, WaitEr
 pub fn wait_deadline(ticket: Ticket, deadline: Instant) -> Result<Payload, WaitError> {
     let slot = ticket.owned()?;
     let generation = ticket.generation();
-    if slot.kind() == Kind::Coroutine {
+    if slot.kind().is_coroutine() {
         let _served = party::arm_deadline(SlotRef::new(slot), generation, deadline);
         let result = wait(ticket);
         if result.as_ref().is_err_and(|error| *error == WaitError::Timeout) {
