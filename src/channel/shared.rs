@@ -271,21 +271,19 @@ impl<T> Shared<T> {
     /// back.
     #[cold]
     fn wake_sender(&self, waker: Waker, cell: &mut Option<T>) {
-        let mut panics = Panics::new();
-        panics.catch(|| waker.wake());
-        if panics.caught() {
-            let mut engine = self.lock.enter();
-            let wake = engine.put_back(cell.take());
-            self.note_len(&engine);
-            if wake.is_none() {
-                self.count_taken_back();
-            }
-            drop(engine);
-            if let Some(wake) = wake {
-                panics.catch(|| wake.wake());
-            }
-        }
-        panics.resume();
+        Panics::amend(
+            || waker.wake(),
+            || {
+                let mut engine = self.lock.enter();
+                let wake = engine.put_back(cell.take());
+                self.note_len(&engine);
+                if wake.is_none() {
+                    self.count_taken_back();
+                }
+                drop(engine);
+                wake.into_iter().for_each(Wake::wake);
+            },
+        );
     }
 
     #[cold]

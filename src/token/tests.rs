@@ -138,7 +138,8 @@ fn dropping_a_waiting_coroutine_ends_its_wait() {
 #[test]
 fn only_who_stays_is_taken_to_be_here() {
     super::shard::with(|shard| {
-        for (kind, here) in [(Kind::Thread, true), (Kind::Coroutine, true), (Kind::Migrant, false)] {
+        for (kind, here) in [(Kind::Thread, true), (Kind::Coroutine, true), (Kind::Migrant, false)]
+        {
             let slot = super::table::alloc_in(shard);
             slot.set_owner(kind, std::ptr::dangling_mut());
             let generation = slot.publish();

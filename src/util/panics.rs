@@ -31,9 +31,15 @@ impl Panics {
         }
     }
 
-    /// Whether there was one.
-    pub(crate) fn caught(&self) -> bool {
-        self.0.is_some()
+    /// Runs `code`; if it panics, `amends` as well before that goes on. Within an unwinding a panic of
+    /// `code` goes no further, and nothing is amended.
+    pub(crate) fn amend(code: impl FnOnce(), amends: impl FnOnce()) {
+        let mut panics = Panics::new();
+        panics.catch(code);
+        if panics.0.is_some() && !std::thread::panicking() {
+            panics.catch(amends);
+        }
+        panics.resume();
     }
 
     /// Goes on with the first panic, unless the thread is panicking already.

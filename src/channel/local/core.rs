@@ -299,29 +299,13 @@ impl<T> Channel<T> {
         Err(if state.closed { TryRecvError::Closed } else { TryRecvError::Empty })
     }
 
-    /// Wakes the sender that `value` or its place came from, and gives the value back.
-    #[inline(always)]
+    /// Wakes the sender that has got room. If its waker panics, what was taken goes back.
+    #[inline]
     fn wake_sender(&self, wake: Wake, value: T) -> T {
-        match wake {
-            Wake::Task(waker) => self.wake_future(waker, value),
-            wake => {
-                wake.wake();
-                value
-            }
-        }
-    }
-
-    /// If the waker panics, so does the receive: what it took goes back.
-    #[cold]
-    fn wake_future(&self, waker: Waker, value: T) -> T {
-        let mut panics = Panics::new();
-        panics.catch(|| waker.wake());
-        if panics.caught() && !std::thread::panicking() {
-            panics.catch(|| self.put_back(value));
-            panics.resume();
-            unreachable!("the panic goes on");
-        }
-        value
+        let Wake::Task(waker) = wake else { return (wake.wake(), value).1 };
+        let mut cell = Some(value);
+        Panics::amend(|| waker.wake(), || cell.take().into_iter().for_each(|v| self.put_back(v)));
+        cell.expect("put back only if that did not return")
     }
 
     /// Sends, and waits for as long as it takes.
