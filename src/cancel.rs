@@ -239,13 +239,13 @@ impl CancelToken {
         registered
     }
 
-    /// Waits for a ticket of the caller's, as [`token::wait`](crate::token::wait) does; the cancel of
+    /// Waits for a ticket of the caller's, as [`token::wait`] does; the cancel of
     /// this token cancels the ticket, with the same reason. A ticket that was completed before is
     /// not affected.
     ///
     /// # Errors
     ///
-    /// As [`token::wait`](crate::token::wait).
+    /// As [`token::wait`].
     ///
     /// # Examples
     ///
