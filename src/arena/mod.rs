@@ -28,6 +28,7 @@
 //! Source: Bonwick and Adams, "Magazines and vmem", 2001; the reference word is this project's own.
 
 mod budget;
+mod chunks;
 #[cfg(not(loom))]
 mod class;
 #[cfg(not(loom))]

@@ -22,11 +22,12 @@
 //! The arena's store, from any thread. A depot's lock is a leaf: only the allocator and `mmap` are
 //! called under it.
 
+use super::chunks::Chunks;
 use super::class::{BARE, CHUNKS, CLASS, CLASSES, Class};
 use super::refcount::RefWord;
 use super::store::Store;
 use crate::error::ArenaError;
-use crate::prim::{AtomicPtr, Mutex, Ordering, UnsafeCell};
+use crate::prim::{Mutex, UnsafeCell};
 use memmap2::{MmapMut, MmapOptions, UncheckedAdvice};
 use std::ptr::NonNull;
 
@@ -144,7 +145,7 @@ impl Block {
 
 /// The blocks of one class. See the module header.
 pub(super) struct Slab {
-    chunks: [AtomicPtr<Header>; CHUNKS],
+    chunks: Chunks<Header, CHUNKS>,
     depot: Mutex<Depot>,
 }
 
@@ -176,7 +177,7 @@ impl Slab {
             out: 0,
             peak: 0,
         };
-        Slab { chunks: Default::default(), depot: Mutex::new(depot) }
+        Slab { chunks: Chunks::new(), depot: Mutex::new(depot) }
     }
 
     /// Moves up to `count` blocks to `into`, at least one, and says how many.
@@ -254,9 +255,8 @@ impl Slab {
             return None;
         }
         let (chunk, place) = CLASS[class].locate(index);
-        // Acquire: pairs with the Release in `carve`, which publishes a mapping of zeros. A header
-        // that is not carved reads as zeros and resolves to nothing.
-        let first = NonNull::new(self.chunks.get(chunk)?.load(Ordering::Acquire))?;
+        // A header that is not carved reads as zeros and resolves to nothing.
+        let first = self.chunks.find(chunk)?;
         // SAFETY: the chunk has `blocks(chunk)` headers, and `place` is less than that.
         Some(Block(unsafe { first.add(place) }))
     }
@@ -272,8 +272,9 @@ impl Slab {
         if place == 0 {
             let length = data_offset + shape.blocks(chunk) * shape.size;
             let mut mapping = map(length)?;
-            // Release: pairs with the Acquire in `find`.
-            self.chunks[chunk].store(mapping.as_mut_ptr().cast(), Ordering::Release);
+            if let Some(first) = NonNull::new(mapping.as_mut_ptr().cast()) {
+                self.chunks.publish(chunk, first);
+            }
             depot.mappings.push(mapping);
         }
         let Some(mapping) = depot.mappings.last_mut() else { unreachable!("chunk 0 is mapped") };
