@@ -117,8 +117,8 @@ fn run_may<T: Send + 'static>(workers: usize, work: impl FnOnce() -> T + Send + 
 
 static ARRIVED: AtomicUsize = AtomicUsize::new(0);
 
-/// Holds the worker until both sides have come: so they are on two workers.
-fn meet(round: usize) {
+/// Holds the worker until both sides have come: so they are on two workers. Rounds count from 1.
+pub fn meet(round: usize) {
     ARRIVED.fetch_add(1, Ordering::Relaxed);
     while ARRIVED.load(Ordering::Relaxed) < 2 * round {
         std::hint::spin_loop();

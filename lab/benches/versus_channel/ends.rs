@@ -88,6 +88,7 @@ macro_rules! take_later {
 
 put! {
     kcoro::channel::Sender<T>
+    kcoro::channel::spsc::Sender<T>
     may::sync::spsc::Sender<T>
     may::sync::mpsc::Sender<T>
     may::sync::mpmc::Sender<T>
@@ -107,6 +108,7 @@ put! {
 // An unbounded channel of one consumer is the same type for one producer and for several.
 take! {
     kcoro::channel::Receiver<T>
+    kcoro::channel::spsc::Receiver<T>
     may::sync::spsc::Receiver<T>
     may::sync::mpsc::Receiver<T>
     may::sync::mpmc::Receiver<T>

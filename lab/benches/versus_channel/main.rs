@@ -13,6 +13,8 @@
 mod coroutines;
 mod ends;
 mod flow;
+mod local;
+mod payload;
 mod ring;
 mod select;
 mod tasks;
@@ -147,7 +149,9 @@ fn main() {
     cases.extend(apart());
     cases.extend(flow::cases());
     cases.extend(ring::cases());
+    cases.extend(local::cases());
     cases.extend(hand());
+    cases.extend(payload::cases());
     cases.extend(select::cases());
     versus::main("### Channels against their peers", &cases);
 }
