@@ -218,7 +218,8 @@ impl Builder {
     ///
     /// - Nothing is alive on the coroutine's stack, or among its coroutine-local values, whose type
     ///   is not `Send`: a lock guard that must be dropped by the thread that locked, an `Rc`, a
-    ///   generator, a hand-driven task, a handle of `spawn_local`.
+    ///   generator, a hand-driven task, a handle of `spawn_local`. What the library itself keeps there
+    ///   while it waits, such as the arms of a `select!`, is made for it.
     /// - No reference or pointer into thread-local storage is alive there, whatever its type: the
     ///   closure of no `LocalKey::with` suspends.
     /// - No function on the stack that contains the suspension, after inlining, uses a thread-local
