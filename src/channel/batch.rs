@@ -46,13 +46,13 @@ impl<T> Shared<T> {
         while let Some(value) = chunk.pop_front() {
             let mut cell = Some(value);
             match engine.send(&mut cell) {
-                Sent::Stored => self.count_stored(&engine),
+                Sent::Stored => self.count_stored(|| engine.len()),
                 Sent::Handed(wake) => {
                     self.count_handed();
                     wakes.push(wake);
                 }
                 Sent::Dropped => {
-                    self.count_stored(&engine);
+                    self.count_stored(|| engine.len());
                     fallen.extend(cell.take());
                 }
                 Sent::Full | Sent::Refused | Sent::Closed => {
@@ -64,7 +64,6 @@ impl<T> Shared<T> {
             }
             sent += 1;
         }
-        self.note_len(&engine);
         drop(engine);
         let mut panics = Panics::new();
         wakes.wake(&mut panics);
@@ -125,7 +124,6 @@ impl<T> Shared<T> {
                 }
             }
         }
-        self.note_len(&engine);
         drop(engine);
         closed
     }

@@ -6,14 +6,14 @@
 #![forbid(unsafe_code)]
 
 use super::metrics::{Failure, Snapshot};
-use super::shared::{End, Inside, Shared, Side};
+use super::shared::{End, Shared, Side};
 
 impl<T> Shared<T> {
-    /// Counts a value that went into the buffer. Under the lock.
+    /// Counts a value that went into the buffer, which now holds `len`. While nobody else sends.
     #[inline(always)]
-    pub(super) fn count_stored(&self, engine: &Inside<'_, T>) {
+    pub(super) fn count_stored(&self, len: impl FnOnce() -> usize) {
         if let Some(figures) = &self.figures {
-            figures.stored(engine.buffer.len());
+            figures.stored(len());
         }
     }
 
@@ -25,8 +25,8 @@ impl<T> Shared<T> {
         }
     }
 
-    /// Counts a value that came out; `from_waiter`: a waiting sender's went in, or straight here.
-    /// Under the lock.
+    /// Counts a value that came out, while nobody else receives; `from_waiter`: a waiting sender's went
+    /// in, or straight here, under the lock.
     #[inline(always)]
     pub(super) fn count_taken(&self, from_waiter: bool) {
         if let Some(figures) = &self.figures {

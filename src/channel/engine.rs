@@ -2,8 +2,10 @@
 //! parties that wait for room, the parties that wait for a value, and the rules between them.
 //!
 //! The kinds differ in capacity and overflow policy, not in code. Everything here runs under the
-//! channel's lock and returns what is to be done after it: whom to wake, what to hand to the
-//! undelivered hook.
+//! channel's lock, which is both gates of the queue that is its buffer, and returns what is to be
+//! done after it: whom to wake, what to hand to the undelivered hook. While nobody waits, values go
+//! in and out at the queue's ends without the engine, and within the same table: each end's gate
+//! decides then where the table says that the lock does.
 //!
 //! # State
 //!
@@ -59,11 +61,22 @@
 
 #![forbid(unsafe_code)]
 
-use super::buffer::Buffer;
 use super::node::{List, Wake};
 use super::policy::Overflow;
 use crate::token::SlotRef;
 use std::fmt;
+
+/// Values in order of arrival.
+pub(super) trait Values<T> {
+    /// Values held.
+    fn len(&self) -> usize;
+    /// Adds the newest; the engine sees to the capacity.
+    fn push(&mut self, value: T);
+    /// Takes the oldest.
+    fn pop(&mut self) -> Option<T>;
+    /// Puts a value back in front of all others.
+    fn unpop(&mut self, value: T);
+}
 
 /// What became of a value that was offered.
 #[must_use]
@@ -95,7 +108,6 @@ pub(super) enum Received {
 
 /// A channel's state under its lock.
 pub(super) struct Engine<T> {
-    pub(super) buffer: Buffer<T>,
     /// Waiting with a value.
     pub(super) senders: List<T>,
     /// Waiting for a value.
@@ -109,7 +121,6 @@ impl<T> Engine<T> {
     /// An open, empty channel; without `capacity` it is unbounded.
     pub(super) fn new(capacity: Option<usize>, overflow: Overflow) -> Engine<T> {
         Engine {
-            buffer: Buffer::new(capacity),
             senders: List::new(),
             receivers: List::new(),
             capacity: capacity.unwrap_or(usize::MAX),
@@ -118,9 +129,26 @@ impl<T> Engine<T> {
         }
     }
 
+    /// How many values the buffer may hold.
+    pub(super) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Whether a send is not a matter of room alone.
+    #[inline(always)]
+    pub(super) fn bars_senders(&self) -> bool {
+        self.closed || !self.receivers.is_empty()
+    }
+
+    /// Whether a receive is not a matter of values alone.
+    #[inline(always)]
+    pub(super) fn bars_receivers(&self) -> bool {
+        !self.senders.is_empty()
+    }
+
     /// Offers the value in `cell`, which is full.
     #[inline(always)]
-    pub(super) fn send(&mut self, cell: &mut Option<T>) -> Sent {
+    pub(super) fn send(&mut self, buffer: &mut impl Values<T>, cell: &mut Option<T>) -> Sent {
         if self.closed {
             return Sent::Closed;
         }
@@ -129,26 +157,26 @@ impl<T> Engine<T> {
         {
             return Sent::Handed(wake);
         }
-        if self.buffer.len() < self.capacity {
+        if buffer.len() < self.capacity {
             if let Some(value) = cell.take() {
-                self.buffer.push(value);
+                buffer.push(value);
             }
             return Sent::Stored;
         }
-        self.overflow(cell)
+        self.overflow(buffer, cell)
     }
 
     #[inline(always)]
-    fn overflow(&mut self, cell: &mut Option<T>) -> Sent {
+    fn overflow(&self, buffer: &mut impl Values<T>, cell: &mut Option<T>) -> Sent {
         match self.overflow {
             Overflow::Suspend => Sent::Full,
             Overflow::Fail => Sent::Refused,
             Overflow::DropLatest => Sent::Dropped,
             Overflow::DropOldest => {
-                if let Some(oldest) = self.buffer.pop()
+                if let Some(oldest) = buffer.pop()
                     && let Some(value) = cell.replace(oldest)
                 {
-                    self.buffer.push(value);
+                    buffer.push(value);
                 }
                 Sent::Dropped
             }
@@ -157,10 +185,10 @@ impl<T> Engine<T> {
 
     /// Asks for a value into `cell`, which is empty.
     #[inline(always)]
-    pub(super) fn recv(&mut self, cell: &mut Option<T>) -> Received {
-        if let Some(value) = self.buffer.pop() {
+    pub(super) fn recv(&mut self, buffer: &mut impl Values<T>, cell: &mut Option<T>) -> Received {
+        if let Some(value) = buffer.pop() {
             *cell = Some(value);
-            let wake = if self.senders.is_empty() { None } else { self.refill() };
+            let wake = if self.senders.is_empty() { None } else { self.refill(buffer) };
             return Received::Value(wake);
         }
         if !self.senders.is_empty()
@@ -173,24 +201,28 @@ impl<T> Engine<T> {
 
     /// The first waiting sender's value takes the place that has become free.
     #[inline(always)]
-    fn refill(&mut self) -> Option<Wake> {
-        if self.buffer.len() >= self.capacity {
+    fn refill(&mut self, buffer: &mut impl Values<T>) -> Option<Wake> {
+        if buffer.len() >= self.capacity {
             return None;
         }
         let mut cell = None;
         let wake = self.senders.take(&mut cell)?;
         if let Some(value) = cell {
-            self.buffer.push(value);
+            buffer.push(value);
         }
         Some(wake)
     }
 
     /// Puts back a value that was taken and could not be used: to the next waiting receiver, or in
     /// front of the buffer.
-    pub(super) fn put_back(&mut self, mut value: Option<T>) -> Option<Wake> {
+    pub(super) fn put_back(
+        &mut self,
+        buffer: &mut impl Values<T>,
+        mut value: Option<T>,
+    ) -> Option<Wake> {
         let wake = self.receivers.give(&mut value);
         if let Some(value) = value {
-            self.buffer.unpop(value);
+            buffer.unpop(value);
         }
         wake
     }
@@ -207,23 +239,22 @@ impl<T> Engine<T> {
     }
 
     /// Whether a send of the party `own`, which may wait here itself, would not wait.
-    pub(super) fn can_send(&self, own: SlotRef) -> bool {
+    pub(super) fn can_send(&self, buffer: &impl Values<T>, own: SlotRef) -> bool {
         self.closed
             || self.overflow != Overflow::Suspend
-            || self.buffer.len() < self.capacity
+            || buffer.len() < self.capacity
             || self.receivers.has_other(own)
     }
 
     /// Whether a receive of the party `own`, which may wait here itself, would not wait.
-    pub(super) fn can_recv(&self, own: SlotRef) -> bool {
-        self.closed || !self.buffer.is_empty() || self.senders.has_other(own)
+    pub(super) fn can_recv(&self, buffer: &impl Values<T>, own: SlotRef) -> bool {
+        self.closed || buffer.len() != 0 || self.senders.has_other(own)
     }
 }
 
 impl<T> fmt::Debug for Engine<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine")
-            .field("buffer", &self.buffer)
             .field("senders", &self.senders)
             .field("receivers", &self.receivers)
             .field("closed", &self.closed)

@@ -1,6 +1,6 @@
-//! The lock of a channel: a byte, and a bias that makes it free for the one worker that uses it.
+//! The lock at an end of a channel: a byte, and a bias that makes it free for the one worker that uses it.
 //!
-//! A started coroutine never leaves its worker, so a channel whose parties all live on one worker
+//! A started coroutine never leaves its worker, so an end whose parties all live on one worker
 //! is entered by one thread only. After [`STREAK`] entries in a row by the same worker the gate is
 //! *biased* to it: from then on that worker enters and leaves with plain stores. The first other
 //! thread revokes the bias, once and for ever: it pays for the barrier that the owner left out.
@@ -35,7 +35,7 @@
 //!        (B) `busy` = 0 Release to the revoker's Acquire: what the owner did inside.
 //!        (D) the two barriers.
 //!
-//! Who calls this: `lock`, from any thread.
+//! Who calls this: `queue`, from any thread.
 //!
 //! Source: Dice, Moir, Scherer, "Quickly reacquirable locks"; membarrier(2).
 
@@ -85,8 +85,12 @@ pub(super) enum Entry {
 }
 
 /// The lock without the data.
+#[repr(C)]
 pub(super) struct Gate<P> {
+    /// Hardly ever written, so apart from what is: who looks here must not make others give up the
+    /// rest.
     bias: AtomicUsize,
+    apart: [u8; 120],
     byte: AtomicBool,
     busy: AtomicBool,
     /// Entries in a row, and changes of hands << 16; under the byte.
@@ -100,6 +104,7 @@ impl<P: Platform> Gate<P> {
     pub(super) fn new() -> Gate<P> {
         Gate {
             bias: AtomicUsize::new(OPEN),
+            apart: [0; 120],
             byte: AtomicBool::new(false),
             busy: AtomicBool::new(false),
             streak: AtomicU32::new(0),
@@ -112,15 +117,8 @@ impl<P: Platform> Gate<P> {
     #[inline(always)]
     pub(super) fn enter(&self) -> Entry {
         let me = P::me();
-        if self.bias.load(Ordering::Relaxed) == me {
-            self.busy.store(true, Ordering::Relaxed);
-            // (D) with `revoke`.
-            P::light();
-            if self.bias.load(Ordering::Relaxed) == me {
-                return Entry::Owner;
-            }
-            // Nothing was done inside; what was done in earlier visits goes out by (B) all the same.
-            self.busy.store(false, P::LEAVE);
+        if self.bias.load(Ordering::Relaxed) == me && self.enter_as_owner(me) {
+            return Entry::Owner;
         }
         // (L) from the Release of `leave`.
         if !self.take_byte() {
@@ -130,6 +128,30 @@ impl<P: Platform> Gate<P> {
             self.reconsider(me);
         }
         Entry::Byte
+    }
+
+    /// Enters if nobody is inside, and the bias is not in question.
+    #[inline(always)]
+    pub(super) fn enter_quick(&self) -> Option<Entry> {
+        let (bias, me) = (self.bias.load(Ordering::Relaxed), P::me());
+        if bias == me {
+            return self.enter_as_owner(me).then_some(Entry::Owner);
+        }
+        // (L) from the Release of `leave`.
+        (bias == REVOKED && self.take_byte()).then_some(Entry::Byte)
+    }
+
+    #[inline(always)]
+    fn enter_as_owner(&self, me: usize) -> bool {
+        self.busy.store(true, Ordering::Relaxed);
+        // (D) with `revoke`.
+        P::light();
+        if self.bias.load(Ordering::Relaxed) == me {
+            return true;
+        }
+        // Nothing was done inside; what was done in earlier visits goes out by (B) all the same.
+        self.busy.store(false, P::LEAVE);
+        false
     }
 
     /// Lets the next one in.

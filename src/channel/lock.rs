@@ -1,21 +1,30 @@
-//! Data behind a [`Gate`], and what the gate needs from the worker and the kernel.
+//! A channel's state behind the gates of its queue, and what these need from the worker and the
+//! kernel.
 //!
 //! # Invariants
 //!
-//! 1. A [`Guard`] is alive exactly while its holder is alone inside the gate.
-//! 2. No guard is alive across a suspension (the gate's invariant 3).
-//! 3. Nobody is suspended on the way in. A coroutine that is suspended may be unwound, and those who
+//! 1. An [`Inside`] is alive exactly while its holder is alone inside both gates: the engine is its.
+//! 2. None is alive across a suspension (the gate's invariant 3).
+//! 3. When one is dropped, an end of the queue is barred exactly if the engine must see what comes
+//!    next there: a sending end when receivers wait or the channel is closed, a receiving end when
+//!    senders wait.
+//! 4. Nobody is suspended on the way in. A coroutine that is suspended may be unwound, and those who
 //!    come here to take their node out of a list must get in before their frame goes; one that has
 //!    begun a wait may be woken, and would be queued twice.
 //!
 //! # Who calls this, and what it may call
 //!
-//! `shared`, from any thread. Who finds the gate taken gives up its time slice; the holder is never
+//! `shared`, from any thread. Who finds a gate taken gives up its time slice; the holder is never
 //! suspended, so it is running or about to. Nothing blocks in the kernel.
 
-use super::gate::{Entry, Gate, Platform};
+use super::end::Orders;
+use super::engine::{Engine, Received, Sent, Values};
+use super::gate::Platform;
+use super::node::Wake;
+use super::queue::{Held, Queue};
 use crate::prim::{Ordering, UnsafeCell, compiler_fence, spin_loop, thread_yield};
 use crate::sys::membarrier;
+use crate::token::SlotRef;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
@@ -61,60 +70,180 @@ impl Platform for Process {
     }
 }
 
-/// A channel's state, for one at a time.
-pub(super) struct Lock<S> {
-    gate: Gate<Process>,
-    state: UnsafeCell<S>,
+impl Orders for Process {}
+
+/// The values, for who is alone with them.
+type Buffer<'a, T> = Held<'a, T, Process>;
+
+impl<T> Values<T> for Buffer<'_, T> {
+    #[inline(always)]
+    fn len(&self) -> usize {
+        Held::len(self)
+    }
+
+    #[inline(always)]
+    fn push(&mut self, value: T) {
+        Held::push(self, value);
+    }
+
+    #[inline(always)]
+    fn pop(&mut self) -> Option<T> {
+        Held::pop(self)
+    }
+
+    fn unpop(&mut self, value: T) {
+        Held::unpop(self, value);
+    }
 }
 
-// SAFETY: the gate lets one thread at a time reach the state, and orders them (L, B); that needs
-// the state to be sendable, no more.
-unsafe impl<S: Send> Sync for Lock<S> {}
+/// A channel's values, each end for one at a time, and its state, for one at a time.
+pub(super) struct Lock<T> {
+    queue: Queue<T, Process>,
+    engine: UnsafeCell<Engine<T>>,
+}
 
-impl<S> Lock<S> {
-    pub(super) fn new(state: S) -> Lock<S> {
-        Lock { gate: Gate::new(), state: UnsafeCell::new(state) }
+// SAFETY: the gates let one thread at a time reach the engine, and order them; the queue sees to
+// itself. That needs the values to be sendable, no more.
+unsafe impl<T: Send> Sync for Lock<T> {}
+
+impl<T> Lock<T> {
+    pub(super) fn new(engine: Engine<T>) -> Lock<T> {
+        Lock { queue: Queue::new(engine.capacity()), engine: UnsafeCell::new(engine) }
+    }
+
+    /// Sends the value in `cell` if that is a matter of a few instructions; then calls `note`, while
+    /// nobody else sends.
+    #[inline(always)]
+    pub(super) fn offer(&self, cell: &mut Option<T>, note: impl FnOnce()) -> bool {
+        self.queue.offer(cell, note)
+    }
+
+    /// Receives into `cell`, which is empty, if that is a matter of a few instructions; then calls
+    /// `note`, while nobody else receives.
+    #[inline(always)]
+    pub(super) fn poll(&self, cell: &mut Option<T>, note: impl FnOnce()) -> bool {
+        self.queue.poll(cell, note)
+    }
+
+    /// Sends the value in `cell` and calls `note`, as above, or returns inside because the engine must.
+    #[inline(always)]
+    pub(super) fn send(&self, cell: &mut Option<T>, note: impl FnOnce()) -> Option<Inside<'_, T>> {
+        self.queue.send(cell, note).map(|buffer| self.inside(buffer))
+    }
+
+    /// Receives into `cell`, which is empty, and calls `note`, as above, or returns inside because the
+    /// engine must.
+    #[inline(always)]
+    pub(super) fn recv(&self, cell: &mut Option<T>, note: impl FnOnce()) -> Option<Inside<'_, T>> {
+        self.queue.recv(cell, note).map(|buffer| self.inside(buffer))
     }
 
     /// Waits until the caller is alone with the state.
     #[inline(always)]
-    pub(super) fn enter(&self) -> Guard<'_, S> {
-        Guard { entry: self.gate.enter(), lock: self }
+    pub(super) fn enter(&self) -> Inside<'_, T> {
+        self.inside(self.queue.enter())
     }
 
-    /// For reports: whether the gate is biased, revoked, taken.
-    pub(super) fn gate(&self) -> &impl fmt::Debug {
-        &self.gate
+    #[inline(always)]
+    fn inside<'a>(&'a self, buffer: Buffer<'a, T>) -> Inside<'a, T> {
+        Inside { engine: &self.engine, buffer }
+    }
+
+    /// Values in the buffer, for who is sending.
+    #[inline(always)]
+    pub(super) fn depth(&self) -> usize {
+        self.queue.depth()
+    }
+
+    /// Values in the buffer at this moment.
+    pub(super) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// For reports: whether the gates are biased, revoked, taken.
+    pub(super) fn gates(&self) -> impl fmt::Debug {
+        self.queue.gates()
     }
 }
 
 /// Alone with the state, until dropped.
-pub(super) struct Guard<'a, S> {
-    lock: &'a Lock<S>,
-    entry: Entry,
+pub(super) struct Inside<'a, T> {
+    engine: &'a UnsafeCell<Engine<T>>,
+    buffer: Buffer<'a, T>,
 }
 
-impl<S> Deref for Guard<'_, S> {
-    type Target = S;
-
+impl<'a, T> Inside<'a, T> {
     #[inline(always)]
-    fn deref(&self) -> &S {
-        // SAFETY: the guard's holder is alone inside (invariant 1).
-        self.lock.state.with(|state| unsafe { &*state })
+    fn parts(&mut self) -> (&mut Engine<T>, &mut Buffer<'a, T>) {
+        // SAFETY: the holder is alone inside (invariant 1), and lends itself mutably.
+        (self.engine.with_mut(|engine| unsafe { &mut *engine }), &mut self.buffer)
+    }
+
+    /// Offers the value in `cell`, which is full.
+    #[inline(always)]
+    pub(super) fn send(&mut self, cell: &mut Option<T>) -> Sent {
+        let (engine, buffer) = self.parts();
+        engine.send(buffer, cell)
+    }
+
+    /// Asks for a value into `cell`, which is empty.
+    #[inline(always)]
+    pub(super) fn recv(&mut self, cell: &mut Option<T>) -> Received {
+        let (engine, buffer) = self.parts();
+        engine.recv(buffer, cell)
+    }
+
+    /// Puts back a value that was taken and could not be used.
+    pub(super) fn put_back(&mut self, value: Option<T>) -> Option<Wake> {
+        let (engine, buffer) = self.parts();
+        engine.put_back(buffer, value)
+    }
+
+    /// Whether a send of the party `own`, which may wait here itself, would not wait.
+    pub(super) fn can_send(&mut self, own: SlotRef) -> bool {
+        let (engine, buffer) = self.parts();
+        engine.can_send(buffer, own)
+    }
+
+    /// Whether a receive of the party `own`, which may wait here itself, would not wait.
+    pub(super) fn can_recv(&mut self, own: SlotRef) -> bool {
+        let (engine, buffer) = self.parts();
+        engine.can_recv(buffer, own)
+    }
+
+    /// Takes the oldest value out of the buffer, for the hook.
+    pub(super) fn pop(&mut self) -> Option<T> {
+        self.buffer.pop()
+    }
+
+    /// Values in the buffer.
+    #[inline(always)]
+    pub(super) fn len(&self) -> usize {
+        self.buffer.len()
     }
 }
 
-impl<S> DerefMut for Guard<'_, S> {
+impl<T> Deref for Inside<'_, T> {
+    type Target = Engine<T>;
+
     #[inline(always)]
-    fn deref_mut(&mut self) -> &mut S {
-        // SAFETY: the guard's holder is alone inside (invariant 1), and lends the guard mutably.
-        self.lock.state.with_mut(|state| unsafe { &mut *state })
+    fn deref(&self) -> &Engine<T> {
+        // SAFETY: the holder is alone inside (invariant 1).
+        self.engine.with(|engine| unsafe { &*engine })
     }
 }
 
-impl<S> Drop for Guard<'_, S> {
+impl<T> DerefMut for Inside<'_, T> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut Engine<T> {
+        self.parts().0
+    }
+}
+
+impl<T> Drop for Inside<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
-        self.lock.gate.leave(self.entry);
+        let (engine, buffer) = self.parts();
+        buffer.settle(engine.bars_senders(), engine.bars_receivers());
     }
 }

@@ -1,14 +1,15 @@
 //! What a channel counts, for those who ask for it.
 //!
 //! A channel without metrics tests one pointer per operation. With metrics, an operation adds one to
-//! one figure, under the lock, with a plain load and store: the ways that a value can take are
-//! counted, and sends, receives, matches and bytes follow from them when somebody reads. Failures
-//! are counted outside of the lock. Reading takes no lock, so a snapshot of a busy channel is not
-//! one instant's truth, but each figure is.
+//! one figure, under the lock or alone at its end of the queue, with a plain load and store: the ways
+//! that a value can take are counted, and sends, receives, matches and bytes follow from them when
+//! somebody reads. Failures are counted outside of the lock. Reading takes no lock, so a snapshot of a
+//! busy channel is not one instant's truth, but each figure is.
 //!
 //! # Invariants
 //!
-//! 1. `stored` to `first` are written by the holder of the lock only; the others by anybody, with
+//! 1. `stored` to `first` are written by the holder of the lock only, or `taken` by who is alone at
+//!    the receiving end and the others by who is alone at the sending end; the rest by anybody, with
 //!    one atomic operation.
 //! 2. No figure ever falls, but `depth`, and `recvs` and `matches` by a value that comes back.
 //!

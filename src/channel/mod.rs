@@ -30,15 +30,17 @@
 //! ```
 
 #[cfg_attr(loom, allow(dead_code))]
+mod end;
+#[cfg_attr(loom, allow(dead_code))]
 mod gate;
+#[cfg_attr(loom, allow(dead_code))]
+mod queue;
 pub mod spsc;
 
 #[cfg(not(loom))]
 mod batch;
 #[cfg(not(loom))]
 mod broadcast;
-#[cfg(any(not(loom), test))]
-mod buffer;
 #[cfg(not(loom))]
 mod builder;
 #[cfg(not(loom))]

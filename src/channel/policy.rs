@@ -2,7 +2,6 @@
 
 #![forbid(unsafe_code)]
 
-use super::buffer::Buffer;
 use crate::util::Panics;
 use std::fmt;
 
@@ -38,9 +37,10 @@ impl<T> Undelivered<T> {
         }
     }
 
-    /// Hands over all values. A hook or `Drop` that panics does not keep the others from their turn.
-    pub(super) fn all(&self, mut values: Buffer<T>, panics: &mut Panics) {
-        while let Some(value) = values.pop() {
+    /// Hands over all values that `next` gives. A hook or `Drop` that panics does not keep the others
+    /// from their turn.
+    pub(super) fn all(&self, mut next: impl FnMut() -> Option<T>, panics: &mut Panics) {
+        while let Some(value) = next() {
             panics.catch(|| self.one(value));
         }
     }

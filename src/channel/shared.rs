@@ -9,15 +9,15 @@
 //! 1. The engine is left as its own invariants say before the lock is.
 //! 2. A node that a plan has linked is unlinked before its frame goes: by the partner that wakes it,
 //!    or by [`Linked`] when the coroutine is unwound.
-//! 3. `len` and `closed` follow the engine's; they are written under the lock and read by anyone, so
-//!    that looking at a channel does not take its lock, nor its bias.
+//! 3. `closed` follows the engine's; it is written under the lock and read by anyone, so that looking
+//!    at a channel does not take its lock, nor its bias.
 //!
 //! # Who calls this, and what it may call
 //!
 //! The handles, from coroutines, threads and futures.
 
 use super::engine::{Engine, Received, Sent};
-use super::lock::{Guard, Lock};
+use super::lock::{self, Lock};
 use super::metrics::Figures;
 use super::node::{List, Node, Waiter, Wake};
 use super::policy::Undelivered;
@@ -67,7 +67,7 @@ impl Side {
 }
 
 /// Still inside the lock.
-pub(super) type Inside<'a, T> = Guard<'a, Engine<T>>;
+pub(super) type Inside<'a, T> = lock::Inside<'a, T>;
 
 /// What an operation must do next.
 #[must_use]
@@ -109,8 +109,7 @@ impl End {
 
 /// The heart of a channel.
 pub(super) struct Shared<T> {
-    pub(super) lock: Lock<Engine<T>>,
-    pub(super) len: AtomicUsize,
+    pub(super) lock: Lock<T>,
     pub(super) closed: AtomicBool,
     pub(super) senders: AtomicUsize,
     pub(super) receivers: AtomicUsize,
@@ -132,7 +131,6 @@ impl<T> Shared<T> {
     ) -> Shared<T> {
         Shared {
             lock: Lock::new(engine),
-            len: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             senders: AtomicUsize::new(1),
             receivers: AtomicUsize::new(1),
@@ -146,7 +144,11 @@ impl<T> Shared<T> {
     /// Sends, and waits for as long as it takes.
     #[inline(always)]
     pub(super) fn send(&self, value: T) -> Result<(), SendError<T>> {
-        let node = Node::new(Some(value));
+        let mut cell = Some(value);
+        if self.offer(&mut cell) {
+            return Ok(());
+        }
+        let node = Node::new(cell);
         // SAFETY: the node stays on this frame; if it was linked, it is unlinked when `park_linked`
         // returns, and by `Linked` if that unwinds.
         if let Plan::Park(wait) = unsafe { self.plan_send(&node) } {
@@ -180,6 +182,12 @@ impl<T> Shared<T> {
     /// Receives, and waits for as long as it takes.
     #[inline(always)]
     pub(super) fn recv(&self) -> Result<T, RecvError> {
+        let mut cell = None;
+        if self.poll_now(&mut cell)
+            && let Some(value) = cell
+        {
+            return Ok(value);
+        }
         let node = Node::new(None);
         // SAFETY: as in `send`.
         if let Plan::Park(wait) = unsafe { self.plan_recv(&node) } {
@@ -220,22 +228,32 @@ impl<T> Shared<T> {
         Plan::Park(wait)
     }
 
+    /// Sends the value in `cell` if there is nothing to it: false says nothing.
+    #[inline(always)]
+    fn offer(&self, cell: &mut Option<T>) -> bool {
+        self.lock.offer(cell, || self.count_stored(|| self.lock.depth()))
+    }
+
+    /// Receives into `cell`, which is empty, if there is nothing to it: false says nothing.
+    #[inline(always)]
+    fn poll_now(&self, cell: &mut Option<T>) -> bool {
+        self.lock.poll(cell, || self.count_taken(false))
+    }
+
     /// Sends the value in `cell`, or returns still inside the lock because that needs waiting.
     #[inline(always)]
     pub(super) fn start_send(&self, cell: &mut Option<T>) -> Result<End, Inside<'_, T>> {
-        let mut engine = self.lock.enter();
+        let note = || self.count_stored(|| self.lock.depth());
+        let Some(mut engine) = self.lock.send(cell, note) else { return Ok(End::Done) };
         match engine.send(cell) {
-            Sent::Stored => {
-                self.note_len(&engine);
-                self.count_stored(&engine);
-            }
+            Sent::Stored => self.count_stored(|| engine.len()),
             Sent::Handed(wake) => {
                 self.count_handed();
                 drop(engine);
                 wake.wake();
             }
             Sent::Dropped => {
-                self.count_stored(&engine);
+                self.count_stored(|| engine.len());
                 drop(engine);
                 self.drop_overflow(cell);
             }
@@ -249,10 +267,10 @@ impl<T> Shared<T> {
     /// Receives into `cell`, or returns still inside the lock because that needs waiting.
     #[inline(always)]
     pub(super) fn start_recv(&self, cell: &mut Option<T>) -> Result<End, Inside<'_, T>> {
-        let mut engine = self.lock.enter();
+        let note = || self.count_taken(false);
+        let Some(mut engine) = self.lock.recv(cell, note) else { return Ok(End::Done) };
         match engine.recv(cell) {
             Received::Value(wake) => {
-                self.note_len(&engine);
                 self.count_taken(wake.is_some());
                 drop(engine);
                 match wake {
@@ -276,7 +294,6 @@ impl<T> Shared<T> {
             || {
                 let mut engine = self.lock.enter();
                 let wake = engine.put_back(cell.take());
-                self.note_len(&engine);
                 if wake.is_none() {
                     self.count_taken_back();
                 }
@@ -302,6 +319,9 @@ impl<T> Shared<T> {
     #[inline]
     pub(super) fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
         let mut cell = Some(value);
+        if self.offer(&mut cell) {
+            return Ok(());
+        }
         let end = self.start_send(&mut cell).unwrap_or(End::Refused);
         match cell {
             None => Ok(()),
@@ -319,7 +339,11 @@ impl<T> Shared<T> {
     #[inline]
     pub(super) fn try_recv(&self) -> Result<T, TryRecvError> {
         let mut cell = None;
-        let end = self.start_recv(&mut cell).unwrap_or(End::Refused);
+        let end = if self.poll_now(&mut cell) {
+            End::Done
+        } else {
+            self.start_recv(&mut cell).unwrap_or(End::Refused)
+        };
         match cell {
             Some(value) => Ok(value),
             None => {
@@ -375,24 +399,16 @@ impl<T> Shared<T> {
     fn close_and_drain(&self) {
         let mut panics = Panics::new();
         self.close_all(&mut panics);
-        let mut engine = self.lock.enter();
-        let rest = engine.buffer.take_all();
-        self.note_len(&engine);
-        drop(engine);
+        // Nothing is added any more, and nobody else takes.
         if let Some(figures) = &self.figures {
-            figures.undelivered(rest.len());
+            figures.undelivered(self.len());
         }
-        self.undelivered.all(rest, &mut panics);
+        self.undelivered.all(|| self.lock.enter().pop(), &mut panics);
         panics.resume();
     }
 
-    #[inline(always)]
-    pub(super) fn note_len(&self, engine: &Inside<'_, T>) {
-        self.len.store(engine.buffer.len(), Ordering::Relaxed);
-    }
-
     pub(super) fn len(&self) -> usize {
-        self.len.load(Ordering::Relaxed)
+        self.lock.len()
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -447,7 +463,7 @@ impl<T> fmt::Debug for Shared<T> {
         }
         let senders = self.senders.load(Ordering::Relaxed);
         let receivers = self.receivers.load(Ordering::Relaxed);
-        write!(f, ", {senders} senders, {receivers} receivers, {:?}", self.lock.gate())?;
+        write!(f, ", {senders} senders, {receivers} receivers, {:?}", self.lock.gates())?;
         if self.is_closed() { f.write_str(", closed") } else { Ok(()) }
     }
 }

@@ -230,7 +230,6 @@ impl<T> Shared<T> {
             let value = unsafe { node.cell() }.take();
             if value.is_some() {
                 wake = engine.put_back(value);
-                self.note_len(&engine);
                 if wake.is_none() {
                     self.count_handed_back();
                 }

@@ -4,7 +4,7 @@
 //! tries, waits and leaves loses nothing against a plain partner; close, a partner and a cancel that
 //! want the same waiter end its wait once. Each mutant leaves one rule out, and is seen to fail.
 
-use super::super::super::engine::{Engine, Received, Sent};
+use super::super::super::engine::{Engine, Received, Sent, Values};
 use super::super::super::node::{Node, Waiter, Wake};
 use super::super::super::policy::Overflow;
 use super::super::operation::Sealed;
@@ -13,6 +13,7 @@ use crate::coroutine::WaitReason;
 use crate::token::{Outcome, Wait};
 use loom::sync::Mutex;
 use loom::thread;
+use std::collections::VecDeque;
 use std::marker::PhantomData;
 
 /// Which rule is left out.
@@ -43,43 +44,73 @@ impl Rules for Quiet {
     const DISMISS: bool = false;
 }
 
+#[derive(Default)]
+struct Buffer(VecDeque<u32>);
+
+impl Values<u32> for Buffer {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn push(&mut self, value: u32) {
+        self.0.push_back(value);
+    }
+
+    fn pop(&mut self) -> Option<u32> {
+        self.0.pop_front()
+    }
+
+    fn unpop(&mut self, value: u32) {
+        self.0.push_front(value);
+    }
+}
+
+/// The engine with its values, as the lock that ships has them.
+struct State {
+    engine: Engine<u32>,
+    buffer: Buffer,
+}
+
 struct Channel<R> {
-    engine: Mutex<Engine<u32>>,
+    state: Mutex<State>,
     rules: PhantomData<R>,
 }
 
 impl<R: Rules> Channel<R> {
     fn new(capacity: usize) -> Channel<R> {
-        let engine = Mutex::new(Engine::new(Some(capacity), Overflow::Suspend));
-        Channel { engine, rules: PhantomData }
+        let engine = Engine::new(Some(capacity), Overflow::Suspend);
+        let state = Mutex::new(State { engine, buffer: Buffer::default() });
+        Channel { state, rules: PhantomData }
     }
 
     fn close(&self) {
-        let mut engine = self.engine.lock().unwrap();
-        engine.close();
+        let mut state = self.state.lock().unwrap();
+        state.engine.close();
         let mut wakes: Vec<Wake> = Vec::new();
         while R::DISMISS
-            && let Some(wake) = engine.dismiss()
+            && let Some(wake) = state.engine.dismiss()
         {
             wakes.push(wake);
         }
-        drop(engine);
+        drop(state);
         wakes.into_iter().for_each(Wake::wake);
     }
 
     fn try_recv(&self) -> Option<u32> {
         let mut cell = None;
-        let mut engine = self.engine.lock().unwrap();
-        if let Received::Value(wake) = engine.recv(&mut cell) {
-            drop(engine);
+        let mut state = self.state.lock().unwrap();
+        let State { engine, buffer } = &mut *state;
+        if let Received::Value(wake) = engine.recv(buffer, &mut cell) {
+            drop(state);
             wake.into_iter().for_each(Wake::wake);
         }
         cell
     }
 
     fn is_deserted(&self) -> bool {
-        let engine = self.engine.lock().unwrap();
-        engine.senders.is_empty() && engine.receivers.is_empty() && engine.buffer.is_empty()
+        let state = self.state.lock().unwrap();
+        let engine = &state.engine;
+        engine.senders.is_empty() && engine.receivers.is_empty() && state.buffer.0.is_empty()
     }
 }
 
@@ -111,28 +142,31 @@ impl<R: Rules> Operation for Arm<'_, R> {
     fn try_now(&mut self) -> bool {
         // SAFETY: the node is the arm's and not linked; the reference ends with the call.
         let cell = unsafe { self.node.cell() };
-        let mut engine = self.channel.engine.lock().unwrap();
+        let mut state = self.channel.state.lock().unwrap();
+        let State { engine, buffer } = &mut *state;
         let wake = if self.sends {
-            match engine.send(cell) {
+            match engine.send(buffer, cell) {
                 Sent::Stored | Sent::Closed => None,
                 Sent::Handed(wake) => Some(wake),
                 _ => return false,
             }
         } else {
-            match engine.recv(cell) {
+            match engine.recv(buffer, cell) {
                 Received::Value(wake) => wake,
                 Received::Closed => None,
                 Received::Empty => return false,
             }
         };
-        drop(engine);
+        drop(state);
         wake.into_iter().for_each(Wake::wake);
         true
     }
 
     fn enlist(&mut self, Place { slot, generation, arm, .. }: Place) -> bool {
-        let mut engine = self.channel.engine.lock().unwrap();
-        let ready = if self.sends { engine.can_send(slot) } else { engine.can_recv(slot) };
+        let mut state = self.channel.state.lock().unwrap();
+        let State { engine, buffer } = &mut *state;
+        let ready =
+            if self.sends { engine.can_send(buffer, slot) } else { engine.can_recv(buffer, slot) };
         if ready && R::LOOK {
             return false;
         }
@@ -151,7 +185,7 @@ impl<R: Rules> Operation for Arm<'_, R> {
             // A mutant has failed, and loom runs no thread any more.
             return;
         }
-        let mut engine = self.channel.engine.lock().unwrap();
+        let engine = &mut self.channel.state.lock().unwrap().engine;
         let list = if self.sends { &mut engine.senders } else { &mut engine.receivers };
         // SAFETY: linked in this list, if at all.
         drop(unsafe { list.remove(&self.node) });
@@ -245,7 +279,7 @@ fn three_ends<R: Rules>(other: Other) {
         let node = Node::new(Some(5));
         // SAFETY: the node stays on this frame, and is unlinked below before it goes.
         let waiter = Waiter::Shared { slot, generation, arm: 0 };
-        unsafe { channel.engine.lock().unwrap().senders.push(&node, waiter) };
+        unsafe { channel.state.lock().unwrap().engine.senders.push(&node, waiter) };
         let closer = thread::spawn(move || channel.close());
         let other = thread::spawn(move || {
             if other == Other::Receiver {
@@ -260,7 +294,7 @@ fn three_ends<R: Rules>(other: Other) {
         });
         let outcome = wait.park();
         // SAFETY: linked in this list, if at all.
-        drop(unsafe { channel.engine.lock().unwrap().senders.remove(&node) });
+        drop(unsafe { channel.state.lock().unwrap().engine.senders.remove(&node) });
         closer.join().unwrap();
         let received = other.join().unwrap();
         let left = node.into_value();

@@ -22,9 +22,9 @@
 //! `handle`. A wait without a deadline may only happen in a coroutine: nothing else could run on the
 //! thread to end it.
 
-use super::super::buffer::Buffer;
 use super::super::shared::{End, Side};
 use super::super::wait::Limits;
+use super::buffer::Buffer;
 use crate::coroutine::{self, ControlRef};
 use crate::error::{RecvError, SendError, TryRecvError, TrySendError};
 use crate::token::{Claim, Outcome, SlotRef, Wait};

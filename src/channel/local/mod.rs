@@ -34,6 +34,7 @@
 //! kcoro::spawn(move || rx.recv());
 //! ```
 
+mod buffer;
 mod core;
 mod future;
 mod handle;

@@ -3,19 +3,19 @@
 //!
 //! A ring of the exact capacity grows up to it in doublings, so that `bounded(usize::MAX)` costs
 //! nothing until it is used. An unbounded buffer never moves its elements and never copies a long
-//! queue under the channel's lock: it adds a segment, and gives segments back as they drain, but
-//! one that it keeps for the next push.
+//! queue: it adds a segment, and gives segments back as they drain, but one that it keeps for the
+//! next push.
 //!
 //! # Invariants
 //!
 //! 1. While `beyond` is 0 there is one segment; otherwise `first` is not empty, `last` is not, and
 //!    every segment between them is full.
-//! 2. A ring never holds more than the capacity it was made for; the engine asks before it pushes.
+//! 2. A ring never holds more than the capacity it was made for; the channel asks before it pushes.
 //!
 //! # Who calls this, and what it may call
 //!
-//! `engine`, under the channel's lock. It may allocate. No value is dropped here except with the
-//! buffer itself, which by then is empty or private.
+//! `core`, on the channel's thread. It may allocate. No value is dropped here except with the buffer
+//! itself.
 
 #![forbid(unsafe_code)]
 
@@ -60,12 +60,6 @@ impl<T> Buffer<T> {
     #[inline(always)]
     pub(super) fn len(&self) -> usize {
         self.first.len() + self.beyond
-    }
-
-    /// Whether nothing is held.
-    #[inline(always)]
-    pub(super) fn is_empty(&self) -> bool {
-        self.first.is_empty()
     }
 
     /// Adds the newest value.
@@ -124,12 +118,6 @@ impl<T> Buffer<T> {
     /// Puts a value back in front of all others.
     pub(super) fn unpop(&mut self, value: T) {
         self.first.push_front(value);
-    }
-
-    /// Everything, and nothing remains.
-    pub(super) fn take_all(&mut self) -> Buffer<T> {
-        let unbounded = self.unbounded;
-        std::mem::replace(self, Buffer { unbounded, ..Buffer::new(None) })
     }
 }
 
