@@ -53,6 +53,27 @@ fn notify(slot: SlotRef, generation: u32, arm: u16) {
     }
 }
 
+/// The waker of a future, to be woken after unlocking; a watcher is told here.
+///
+/// # Safety
+///
+/// - The waiter is not used again: the waker is moved out.
+#[inline(never)]
+unsafe fn end_other(waiter: &Waiter) -> Option<Waker> {
+    match waiter {
+        // SAFETY: by the contract.
+        Waiter::Task(waker) => Some(unsafe { ptr::read(waker) }),
+        Waiter::Watch { slot, generation, arm } => {
+            notify(*slot, *generation, *arm);
+            None
+        }
+        Waiter::Alone { .. } | Waiter::Shared { .. } => {
+            debug_assert!(false, "won in place");
+            None
+        }
+    }
+}
+
 /// A party to be woken after unlocking.
 #[must_use = "the party sleeps until it is woken"]
 pub(super) enum Wake {
@@ -250,6 +271,7 @@ impl<T> List<T> {
                 self.unlink(node);
                 &(*(*node).links()).waiter
             };
+            // The two that are common first: more arms than three become a table of jumps.
             let claim = match waiter {
                 Waiter::Alone { slot, generation } => {
                     slot.claim_exclusive(*generation, Outcome::Ready(0))
@@ -257,14 +279,11 @@ impl<T> List<T> {
                 Waiter::Shared { slot, generation, arm } => {
                     slot.claim(*generation, Outcome::Ready(*arm))
                 }
-                Waiter::Task(waker) => {
-                    // SAFETY: the waker is moved out once, here: the node is unlinked.
-                    return Some((node, Wake::Task(unsafe { ptr::read(waker) })));
-                }
-                Waiter::Watch { slot, generation, arm } => {
-                    notify(*slot, *generation, *arm);
-                    continue;
-                }
+                // SAFETY: the node is unlinked, and its waiter is given out once, here.
+                other => match unsafe { end_other(other) } {
+                    Some(waker) => return Some((node, Wake::Task(waker))),
+                    None => continue,
+                },
             };
             if let Some(claim) = claim {
                 return Some((node, Wake::Party(claim)));

@@ -22,7 +22,8 @@
 //! H and J are threads, by number: the only one that will complete the job, and the one on which
 //! a coroutine is parked to join it, with nothing else to end its wait. Where both parties of a step
 //! are one thread they cannot race, and a load and a store do for what is a locked instruction
-//! otherwise. That is the common case: a coroutine that joins what it has spawned.
+//! otherwise. That is the common case: a coroutine that joins what it has spawned. (One that may
+//! migrate does so only while it is ready: parked, it stays on J.)
 //!
 //! The waiter cell belongs to the joiner until WAITER is set, to the worker from DONE to RELEASED.
 //!

@@ -344,15 +344,25 @@ impl Slot {
     }
 
     /// Wakes the party. The caller has won the word, moved the value, and holds no lock.
-    #[inline]
+    #[inline(always)]
     pub(super) fn wake(&'static self) {
+        if self.tag.load(Ordering::Relaxed) as u8 == Kind::Coroutine as u8 {
+            party::make_ready(self.party());
+        } else {
+            self.wake_other();
+        }
+    }
+
+    /// Anybody but a coroutine that stays.
+    #[inline(never)]
+    fn wake_other(&'static self) {
         match self.kind() {
-            Kind::Coroutine | Kind::Migrant => party::make_ready(self.party()),
+            Kind::Migrant => party::make_ready(self.party()),
             Kind::Thread => self.parker.notify(&SystemFutex),
             Kind::Future => future::wake(self),
             Kind::Callback => callback::run(self),
             Kind::KernelCallback => kernel::submit(self),
-            Kind::Nobody => debug_assert!(false, "a wait without a party"),
+            Kind::Coroutine | Kind::Nobody => debug_assert!(false, "a wait without a party"),
         }
     }
 }
