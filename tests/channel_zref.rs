@@ -127,6 +127,7 @@ fn bytes_are_copied_in_and_out() {
     assert_eq!(rx.recv().unwrap(), b"there");
     assert_eq!(rx.try_recv_into(&mut buffer), Err(TryRecvError::Empty));
     assert_eq!((tx.traffic().bytes, rx.traffic().bytes), (10, 10));
+    assert_eq!((tx.snapshot().zref_received, rx.snapshot().bytes_sent), (2, 10));
     (0..4).for_each(|_| tx.send(b"").unwrap());
     assert_eq!(tx.try_send(b"x"), Err(SendBytesError::Full));
     assert_eq!(tx.send_timeout(b"x", Duration::from_millis(5)), Err(SendBytesError::Timeout));

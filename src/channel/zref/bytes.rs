@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 use super::super::deadline;
+use super::super::Snapshot;
 use super::super::parties::Parties;
 use super::super::shared::End;
 use super::super::verbs::{limited_recvs, looks};
@@ -249,6 +250,12 @@ impl BytesSender {
         self.tx.traffic()
     }
 
+    /// What the channel has counted: messages and bytes, as [`ZrefSender::snapshot`].
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.tx.snapshot()
+    }
+
     /// Closes the channel: sends fail from now on, receivers drain what is left. True the first
     /// time.
     pub fn close(&self) -> bool {
@@ -375,6 +382,12 @@ impl BytesReceiver {
     #[must_use]
     pub fn traffic(&self) -> Traffic {
         self.rx.traffic()
+    }
+
+    /// As [`BytesSender::snapshot`].
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.rx.snapshot()
     }
 
     /// Closes the channel: sends fail from now on; what is left can still be received. True the
