@@ -6,8 +6,8 @@
 
 #![forbid(unsafe_code)]
 
-use super::super::deadline;
 use super::super::Snapshot;
+use super::super::deadline;
 use super::super::parties::Parties;
 use super::super::shared::End;
 use super::super::verbs::{limited_recvs, looks};
