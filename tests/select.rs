@@ -192,6 +192,20 @@ fn fairness_with_gaps() {
 }
 
 #[test]
+fn after_by_its_path() {
+    let (_tx, rx) = channel::bounded::<u8>(1);
+    let short = Duration::from_millis(1);
+    select! {
+        _ = rx.recv() => panic!("nothing is there"),
+        _ = channel::after(short) => {}
+    }
+    select! {
+        _ = rx.recv() => panic!("nothing is there"),
+        _ = kcoro::channel::after(short) => {}
+    }
+}
+
+#[test]
 fn time_cancel_future_and_join() {
     watched(|| {
         let (_tx, rx) = channel::bounded::<u8>(1);

@@ -124,6 +124,11 @@ macro_rules! __select {
             let mut $arm = $crate::channel::select::after($($duration)*);
         }} $($rest)*)
     };
+    (@event $biased:tt $entries:tt $pool:tt {$arm:ident $($this:tt)*} [$(kcoro ::)? channel :: after] ($($duration:tt)*) => $($rest:tt)*) => {
+        $crate::__select!(@body $biased $entries $pool {$arm $($this)* [] {
+            let mut $arm = $crate::channel::select::after($($duration)*);
+        }} $($rest)*)
+    };
     (@event $biased:tt $entries:tt $pool:tt {$arm:ident $($this:tt)*} [$($on:tt)+] => $($rest:tt)*) => {
         $crate::__select!(@body $biased $entries $pool {$arm $($this)* [] {
             let future = ::core::pin::pin!($($on)+);
