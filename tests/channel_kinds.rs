@@ -245,22 +245,29 @@ impl Put for channel::WatchSender<Bytes> {
 
 impl Get for channel::WatchReceiver<Bytes> {
     fn get(&mut self) -> Got {
-        self.changed().map_err(|_| Why::Closed).map(|()| self.borrow().clone())
+        self.changed().map_err(|_| Why::Closed).map(|()| self.borrow_and_update().clone())
     }
     fn try_get(&mut self) -> Got {
         match self.changed_timeout(Duration::ZERO).map_err(none_in_time) {
             Err(Why::Timeout) => Err(Why::Empty),
-            other => other.map(|()| self.borrow().clone()),
+            other => other.map(|()| self.borrow_and_update().clone()),
         }
     }
     fn get_timeout(&mut self, timeout: Duration) -> Got {
-        self.changed_timeout(timeout).map_err(none_in_time).map(|()| self.borrow().clone())
+        self.changed_timeout(timeout)
+            .map_err(none_in_time)
+            .map(|()| self.borrow_and_update().clone())
     }
     fn get_cancellable(&mut self, token: &CancelToken) -> Got {
-        self.changed_cancellable(token).map_err(none_before_cancel).map(|()| self.borrow().clone())
+        self.changed_cancellable(token)
+            .map_err(none_before_cancel)
+            .map(|()| self.borrow_and_update().clone())
     }
     async fn get_async(&mut self) -> Got {
-        self.changed_async().await.map_err(|_| Why::Closed).map(|()| self.borrow().clone())
+        self.changed_async()
+            .await
+            .map_err(|_| Why::Closed)
+            .map(|()| self.borrow_and_update().clone())
     }
 }
 

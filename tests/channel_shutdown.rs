@@ -91,7 +91,7 @@ impl Random {
 /// One operation of a sender; false: its channel is closed, or there are no values left.
 fn send(txs: &[Sender<Value>], ledger: &Arc<Ledger>, token: &CancelToken, r: &mut Random) -> bool {
     let Some((number, value)) = ledger.value() else { return false };
-    let (one, two) = (r.below(3) as usize, r.below(3) as usize);
+    let (one, two) = (r.below(4) as usize, r.below(4) as usize);
     let (tx, other) = (&txs[one], &txs[two]);
     let (sent, closed) = match r.below(7) {
         0 => (tx.send_timeout(value, TICK).is_ok(), tx.is_closed()),
@@ -116,7 +116,7 @@ fn send(txs: &[Sender<Value>], ledger: &Arc<Ledger>, token: &CancelToken, r: &mu
 }
 
 fn receive(rxs: &[Receiver<Value>], token: &CancelToken, r: &mut Random) -> bool {
-    let (one, two) = (r.below(3) as usize, r.below(3) as usize);
+    let (one, two) = (r.below(4) as usize, r.below(4) as usize);
     let (rx, other) = (&rxs[one], &rxs[two]);
     let got = match r.below(7) {
         0 => rx.recv_timeout(TICK).ok(),
@@ -163,7 +163,7 @@ fn round(seed: u64, manner: Manner) -> (usize, usize, usize) {
     let runtime = Runtime::builder().workers(2).build().unwrap();
     let stop = Arc::new(AtomicBool::new(false));
     let token = CancelToken::new();
-    let (txs, rxs): (Vec<_>, Vec<_>) = [Some(0), Some(2), None]
+    let (txs, rxs): (Vec<_>, Vec<_>) = [Some(0), Some(2), Some(9), None]
         .into_iter()
         .map(|capacity| {
             let hook = Arc::clone(&ledger);
