@@ -74,5 +74,5 @@ export RUSTFLAGS="-Zsanitizer=thread --cfg kcoro_tsan $FLAGS"
 export TSAN_OPTIONS=${TSAN_OPTIONS:-handle_segv=0:handle_sigbus=0:report_thread_leaks=0}
 slowed 50
 # What runs on several threads by its nature. KCORO_TSAN_TESTS="--lib --tests" runs everything, slowly.
-read -ra tests <<< "${KCORO_TSAN_TESTS:---test runtime --test time --test blocking --test cancellation}"
+read -ra tests <<< "${KCORO_TSAN_TESTS:---test runtime --test time --test blocking --test cancellation --test migration}"
 run cargo test -p kcoro --target $HOST -Zbuild-std "${tests[@]}" --no-fail-fast
