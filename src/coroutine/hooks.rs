@@ -57,8 +57,10 @@ fn call(me: ControlRef, pick: fn(&SwitchHooks) -> Option<&SwitchHook>) {
     // SAFETY: null, or what the worker of this thread owns for as long as it runs.
     let hooks = unsafe { core.hooks.get().as_ref() };
     if let Some(hook) = hooks.and_then(pick) {
+        // `me`, or already the one that runs after it.
+        let running = core.current();
         core.set_current(None);
         let _ = catch_unwind(AssertUnwindSafe(|| hook(me.id())));
-        core.set_current(Some(me));
+        core.set_current(running);
     }
 }

@@ -213,15 +213,9 @@ fn park_thread() {
 /// - The thread is not panicking.
 #[inline(always)]
 pub(super) unsafe fn depart(core: &Core, me: ControlRef) {
-    if me.has_extra() {
-        hooks::leave(me);
-    }
     let to = core.depart();
     if core.current() == Some(me) {
         // It was next itself: it never left.
-        if me.has_extra() {
-            hooks::enter(me);
-        }
         return;
     }
     // SAFETY: `depart` handed out a suspended context of the build's form, once.
@@ -234,6 +228,9 @@ pub(super) unsafe fn depart(core: &Core, me: ControlRef) {
 #[inline(always)]
 unsafe fn switch_away(core: &Core, me: ControlRef, to: StackPointer) {
     let left = spans::leave();
+    if me.has_extra() {
+        hooks::leave(me);
+    }
     // SAFETY:
     // - `to` is suspended and is continued here for the only time since.
     // - `me.sp` is written by the switch and lives in the block until `me` is continued.
