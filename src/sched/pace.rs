@@ -19,6 +19,10 @@ use crate::sys::clock;
 /// What a round should take at most, in nanoseconds, if its coroutines let it.
 const ROUND: u64 = 200_000;
 
+/// Short rounds in a row after which the budget grows: one that computes for long and gives way in
+/// turns with one that does not should not have two turns in every second round.
+const SHORT_ROUNDS: u32 = 8;
+
 /// The budget of a worker's rounds.
 #[derive(Debug)]
 pub(super) struct Pace {
@@ -26,12 +30,14 @@ pub(super) struct Pace {
     budget: Cell<u32>,
     /// When the last round ended, if it used up its budget; otherwise 0.
     spent_at: Cell<u64>,
+    /// Short full rounds since the last that was not.
+    short: Cell<u32>,
 }
 
 impl Pace {
     /// A pace of at most `most` switches in a round.
     pub(super) fn new(most: u32) -> Pace {
-        Pace { most, budget: Cell::new(most), spent_at: Cell::new(0) }
+        Pace { most, budget: Cell::new(most), spent_at: Cell::new(0), short: Cell::new(0) }
     }
 
     /// Switches that the next round may make.
@@ -53,7 +59,14 @@ impl Pace {
     fn adapt(&self, now: u64) {
         let before = self.spent_at.replace(now);
         if before != 0 {
-            self.budget.set(next(self.budget.get(), now.saturating_sub(before), self.most));
+            let elapsed = now.saturating_sub(before);
+            let budget = next(self.budget.get(), elapsed, self.most);
+            if budget <= self.budget.get() {
+                self.short.set(0);
+            } else if self.short.get() < SHORT_ROUNDS {
+                return self.short.set(self.short.get() + 1);
+            }
+            self.budget.set(budget);
         }
     }
 }
@@ -83,5 +96,23 @@ mod tests {
         assert_eq!(next(1, 1_000_000), 1);
         assert_eq!(next(1, 10_000), 2);
         assert_eq!(next(64, 100_000), 64);
+    }
+
+    #[test]
+    fn a_short_round_now_and_then_lets_nobody_have_two_turns() {
+        let pace = Pace::new(SWITCH_BUDGET);
+        let mut now = 1;
+        let mut round = |elapsed| {
+            now += elapsed;
+            pace.adapt(now);
+            pace.budget()
+        };
+        round(0);
+        assert_eq!(round(1_000_000_000), 1);
+        for _ in 0..100 {
+            assert_eq!((round(1_000_000), round(1_000)), (1, 1));
+        }
+        assert!((1..SHORT_ROUNDS).all(|_| round(1_000) == 1));
+        assert_eq!((round(1_000), round(1_000)), (2, 4));
     }
 }
