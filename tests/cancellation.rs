@@ -124,3 +124,131 @@ fn tasks_and_threads_have_tokens_of_their_own() {
     std::thread::spawn(|| assert!(!cancel_token().is_cancelled())).join().unwrap();
     kcoro::run(|| assert!(!cancel_token().is_cancelled()));
 }
+
+/// Every wait on a descriptor, by a coroutine, one that may migrate, a task and a thread; early,
+/// late, and together with what it waits for.
+#[test]
+fn descriptors_have_a_cancellable_form() {
+    use kcoro::io;
+    let _dog = watchdog("descriptors_have_a_cancellable_form");
+    let rt = Runtime::builder().workers(2).build().unwrap();
+    let rounds = scale::scaled(if cfg!(debug_assertions) { 200 } else { 2_000 });
+    for round in 0..rounds {
+        let (near, far) = std::os::unix::net::UnixStream::pair().unwrap();
+        let token = CancelToken::new();
+        let inner = token.clone();
+        let read = move || {
+            let mut two = [0; 2];
+            let incomplete = io::read_exact_cancellable(&near, &mut two, None, &inner).unwrap_err();
+            assert_eq!(Cancelled::of(incomplete.error()), Some(Cancelled(9.into())));
+            let error = io::wait_readable_cancellable(&near, None, &inner).unwrap_err();
+            assert!(Cancelled::of(&error).is_some(), "{error}");
+            (incomplete.done(), near)
+        };
+        let write = move || io::write_all(&far, &[1], None).map(|()| far).unwrap();
+        let ((done, _near), _far) = match round % 3 {
+            0 => {
+                let reader = rt.spawn(read);
+                let writer = rt.spawn(write);
+                token.cancel_with(9);
+                (reader.join().unwrap(), writer.join().unwrap())
+            }
+            1 => {
+                // SAFETY: nothing that is not `Send` and no thread-local lives across a wait.
+                let migratable = unsafe { Builder::new().migratable() };
+                let reader = rt.spawn_with(migratable, read).unwrap();
+                let writer = rt.spawn(write);
+                token.cancel_with(9);
+                (reader.join().unwrap(), writer.join().unwrap())
+            }
+            _ => {
+                let reader = std::thread::spawn(read);
+                let writer = std::thread::spawn(write);
+                token.cancel_with(9);
+                (reader.join().unwrap(), writer.join().unwrap())
+            }
+        };
+        assert!(done <= 1);
+    }
+    // The cancel comes before the deadline; the deadline is none.
+    let (near, _far) = std::os::unix::net::UnixStream::pair().unwrap();
+    let token = CancelToken::new();
+    let past = Some(std::time::Instant::now());
+    let error = io::read_cancellable(&near, &mut [0], past, &token).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+    token.cancel();
+    let error = io::read_cancellable(&near, &mut [0], past, &token).unwrap_err();
+    assert!(Cancelled::of(&error).is_some(), "{error}");
+    let error = io::write_cancellable(&near, &[0], None, &token).unwrap_err();
+    assert!(Cancelled::of(&error).is_some(), "{error}");
+}
+
+/// A call on the pool that is cancelled before, while and after it runs: its result is given or
+/// dropped, once.
+#[test]
+fn calls_have_a_cancellable_form() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    struct Dropped(Arc<AtomicUsize>);
+    impl Drop for Dropped {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    let _dog = watchdog("calls_have_a_cancellable_form");
+    let rt = Runtime::builder().workers(2).blocking_threads(2).build().unwrap();
+    let drops = Arc::new(AtomicUsize::new(0));
+    let rounds = scale::scaled(if cfg!(debug_assertions) { 300 } else { 5_000 });
+    let all: Vec<_> = (0..rounds)
+        .map(|round| {
+            let token = CancelToken::new();
+            let (inner, dropped) = (token.clone(), Dropped(Arc::clone(&drops)));
+            let call = rt.spawn(move || {
+                let result = kcoro::blocking_cancellable(&inner, move || {
+                    std::thread::yield_now();
+                    dropped
+                });
+                result.map(|_| ())
+            });
+            if round % 2 == 0 {
+                token.cancel_with(4);
+            }
+            (round, call)
+        })
+        .collect();
+    for (round, call) in all {
+        match call.join().unwrap() {
+            Ok(()) => {}
+            Err(cancelled) => {
+                assert_eq!((round % 2, cancelled), (0, Cancelled(4.into())));
+            }
+        }
+    }
+    let _ = rt.shutdown(Duration::from_secs(60));
+    assert_eq!(drops.load(Ordering::Relaxed), rounds);
+}
+
+/// Tickets, futures, and coroutines of the same worker.
+#[test]
+fn tickets_futures_and_local_joins_have_a_cancellable_form() {
+    use kcoro::error::WaitError;
+    use kcoro::token::{self, Payload};
+    let _dog = watchdog("tickets_futures_and_local_joins_have_a_cancellable_form");
+    kcoro::run(|| {
+        let token = CancelToken::new();
+        let ticket = token::publish();
+        ticket.complete(Payload::bytes(b"OK")).unwrap();
+        assert_eq!(token.wait_ticket(ticket).unwrap().len(), 2);
+        assert_eq!(kcoro::block_on_cancellable(std::future::ready(3), &token), Ok(3));
+        let local = kcoro::spawn_local(kcoro::park);
+        let inner = token.clone();
+        let canceller = kcoro::spawn(move || inner.cancel_with(5));
+        let local = local.join_cancellable(&token).unwrap_err();
+        assert!(canceller.join().unwrap());
+        let Err(_local) = local.join_timeout(Duration::from_millis(1)) else { panic!("it parks") };
+        let late = token::publish();
+        assert_eq!(token.wait_ticket(late).err(), Some(WaitError::Cancelled(5.into())));
+        let forever = std::future::pending::<()>();
+        assert_eq!(kcoro::block_on_cancellable(forever, &token), Err(Cancelled(5.into())));
+    });
+}
