@@ -428,19 +428,23 @@ impl<T, P: Orders> Queue<T, P> {
             // SAFETY: by the contract.
             return unsafe { self.pop_front() };
         }
-        if own(&self.tx.count) == own(&self.rx.count) {
+        let count = own(&self.rx.count);
+        if own(&self.tx.count) == count {
             return None;
         }
-        let mut cell = None;
-        self.rx.reach.with_mut(|reach| {
-            // SAFETY: by the contract.
+        let value = self.rx.reach.with_mut(|reach| {
+            // SAFETY: by the contract; there is a value, in the next block if this one has ended. It is
+            // read once, for the count moves past it.
             unsafe {
-                if !self.rx.get(&*reach, &mut cell) && self.see_values(&mut *reach) {
-                    let _ = self.rx.get(&*reach, &mut cell);
+                if count == (*reach).end {
+                    self.advance(&mut *reach);
                 }
+                (*reach).cell(count).with(|place| (*place).assume_init_read())
             }
         });
-        cell
+        // (Q) to the sending end.
+        self.rx.count.store(count.wrapping_add(1), P::PUBLISH);
+        Some(value)
     }
 
     /// # Safety
