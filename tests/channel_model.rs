@@ -167,7 +167,7 @@ proptest! {
     })]
 
     #[test]
-    fn bounded(capacity in 1usize..6, overflow in overflow(),
+    fn bounded(capacity in prop_oneof![1usize..6, 8usize..14], overflow in overflow(),
                calls in prop::collection::vec(call(), 1..80)) {
         check(Some(capacity), overflow, &calls);
     }

@@ -473,3 +473,37 @@ fn a_local_receive_that_panics_loses_nothing() {
         assert_eq!(rx.try_iter().collect::<Vec<_>>(), (0..=capacity).collect::<Vec<_>>());
     }
 }
+
+/// A channel with a gate at each end, across many of its blocks.
+#[test]
+fn overflow_and_returns_across_blocks() {
+    let fallen = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&fallen);
+    let (tx, rx) = channel::builder()
+        .capacity(9)
+        .overflow(Overflow::DropOldest)
+        .on_undelivered(move |value: usize| {
+            assert_eq!(counted.fetch_add(1, Ordering::SeqCst), value, "the oldest falls out");
+        })
+        .build();
+    (0..1000).for_each(|n| tx.send(n).unwrap());
+    assert_eq!(fallen.load(Ordering::SeqCst), 991);
+    assert_eq!(rx.try_iter().collect::<Vec<_>>(), (991..1000).collect::<Vec<_>>());
+
+    let (tx, rx) = channel::bounded(9);
+    for round in 0..100 {
+        let mut receiving = Box::pin(rx.recv_async());
+        assert!(poll(receiving.as_mut(), Waker::noop()).is_pending());
+        let first = round * 10;
+        (first..first + 10).for_each(|n| tx.try_send(n).unwrap());
+        assert!(tx.try_send(0).is_err());
+        // The first one was given to the future, and comes back in front of the others.
+        drop(receiving);
+        assert_eq!(rx.len(), 10);
+        assert!(tx.try_send(0).is_err());
+        assert_eq!(rx.recv(), Ok(first));
+        assert!(tx.try_send(0).is_err());
+        let all: Vec<_> = rx.try_iter().collect();
+        assert_eq!(all, (first + 1..first + 10).collect::<Vec<_>>());
+    }
+}
