@@ -64,14 +64,12 @@ impl<T> Shared<T> {
     ///   it before it goes away in any manner.
     #[inline(never)]
     unsafe fn plan_until(&self, node: &Node<T>, side: Side, end: &mut End) -> Option<Wait> {
-        // SAFETY: the node is the caller's and not linked; the reference ends with the call.
-        let mut engine = match self.start(side, unsafe { node.cell() }) {
-            Ok(how) => {
-                *end = how;
-                return None;
-            }
-            Err(engine) => engine,
-        };
+        // SAFETY: the node is the caller's and not linked; the reference ends with the call below.
+        let cell = unsafe { node.cell() };
+        let mut engine = match side {
+            Side::Send => self.begin_send(cell, end),
+            Side::Recv => self.begin_recv(cell, end),
+        }?;
         let wait = Wait::begin_for(side.reason(), self.address());
         let (slot, generation) = (wait.slot(), wait.generation());
         // SAFETY: by the contract; the list of the side.

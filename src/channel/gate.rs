@@ -79,9 +79,9 @@ pub(super) trait Platform {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Entry {
     /// By the byte.
-    Byte,
+    Byte = 0,
     /// As the owner.
-    Owner,
+    Owner = 1,
 }
 
 /// The lock without the data.

@@ -179,7 +179,7 @@ impl<T, P: Orders> Queue<T, P> {
         if done {
             note();
         } else if let Some(tx) = self.tx.gate.enter_quick() {
-            return Some(Held { queue: self, tx, rx: Some(rx) });
+            return Some(Held { queue: self, entries: pack(tx, Some(rx)) });
         }
         self.rx.gate.leave(rx);
         (!done).then(|| self.enter())
@@ -193,13 +193,13 @@ impl<T, P: Orders> Queue<T, P> {
 
     #[inline(always)]
     fn enter_solo(&self) -> Held<'_, T, P> {
-        Held { queue: self, tx: self.tx.gate.enter(), rx: None }
+        Held { queue: self, entries: pack(self.tx.gate.enter(), None) }
     }
 
     #[inline(always)]
     fn enter_from(&self, tx: Entry) -> Held<'_, T, P> {
         let rx = (!self.solo).then(|| self.rx.gate.enter());
-        Held { queue: self, tx, rx }
+        Held { queue: self, entries: pack(tx, rx) }
     }
 
     /// Moves the sending end's limit on; false: there is no room.
@@ -343,9 +343,23 @@ impl<T, P: Orders> Queue<T, P> {
 /// Alone inside both gates, until dropped.
 pub(super) struct Held<'a, T, P: Orders> {
     queue: &'a Queue<T, P>,
-    tx: Entry,
-    /// `None` of a solo queue.
-    rx: Option<Entry>,
+    /// How the holder got in, by [`pack`]. A whole word, because it is moved with the reference: two
+    /// bytes would come back from memory in pieces that the processor cannot forward.
+    entries: usize,
+}
+
+/// The entries of both gates; of a solo queue the sending one alone.
+#[inline(always)]
+fn pack(tx: Entry, rx: Option<Entry>) -> usize {
+    tx as usize | rx.map_or(0, |rx| 2 + rx as usize) << 1
+}
+
+/// What [`pack`] was made of.
+#[inline(always)]
+fn unpack(entries: usize) -> (Entry, Option<Entry>) {
+    let entry =
+        |word: usize| if word & 1 == Entry::Owner as usize { Entry::Owner } else { Entry::Byte };
+    (entry(entries), (entries & 4 != 0).then(|| entry(entries >> 1)))
 }
 
 impl<T, P: Orders> Held<'_, T, P> {
@@ -411,10 +425,11 @@ impl<T, P: Orders> Held<'_, T, P> {
 impl<T, P: Orders> Drop for Held<'_, T, P> {
     #[inline(always)]
     fn drop(&mut self) {
-        if let Some(rx) = self.rx {
+        let (tx, rx) = unpack(self.entries);
+        if let Some(rx) = rx {
             self.queue.rx.gate.leave(rx);
         }
-        self.queue.tx.gate.leave(self.tx);
+        self.queue.tx.gate.leave(tx);
     }
 }
 

@@ -206,7 +206,8 @@ impl<T> Shared<T> {
     #[inline(never)]
     unsafe fn plan_send(&self, node: &Node<T>) -> Plan {
         // SAFETY: the node is the caller's and not linked; the reference ends with the call.
-        let Err(mut engine) = self.start_send(unsafe { node.cell() }) else { return Plan::Done };
+        let begun = self.begin_send(unsafe { node.cell() }, &mut End::Done);
+        let Some(mut engine) = begun else { return Plan::Done };
         let wait = Wait::begin_for(WaitReason::Send, self.address());
         let waiter = Waiter::Alone { slot: wait.slot(), generation: wait.generation() };
         // SAFETY: by the contract; this is the senders' list.
@@ -220,7 +221,8 @@ impl<T> Shared<T> {
     #[inline(never)]
     unsafe fn plan_recv(&self, node: &Node<T>) -> Plan {
         // SAFETY: the node is the caller's and not linked; the reference ends with the call.
-        let Err(mut engine) = self.start_recv(unsafe { node.cell() }) else { return Plan::Done };
+        let begun = self.begin_recv(unsafe { node.cell() }, &mut End::Done);
+        let Some(mut engine) = begun else { return Plan::Done };
         let wait = Wait::begin_for(WaitReason::Recv, self.address());
         let waiter = Waiter::Alone { slot: wait.slot(), generation: wait.generation() };
         // SAFETY: by the contract; this is the receivers' list.
@@ -243,8 +245,23 @@ impl<T> Shared<T> {
     /// Sends the value in `cell`, or returns still inside the lock because that needs waiting.
     #[inline(always)]
     pub(super) fn start_send(&self, cell: &mut Option<T>) -> Result<End, Inside<'_, T>> {
+        let mut end = End::Done;
+        self.begin_send(cell, &mut end).map_or(Ok(end), Err)
+    }
+
+    /// Receives into `cell`, or returns still inside the lock because that needs waiting.
+    #[inline(always)]
+    pub(super) fn start_recv(&self, cell: &mut Option<T>) -> Result<End, Inside<'_, T>> {
+        let mut end = End::Done;
+        self.begin_recv(cell, &mut end).map_or(Ok(end), Err)
+    }
+
+    /// [`start_send`](Shared::start_send), with the end apart. In one place with what is inside, it
+    /// would have that moved by odd bytes, which the processor cannot forward.
+    #[inline(always)]
+    pub(super) fn begin_send(&self, cell: &mut Option<T>, end: &mut End) -> Option<Inside<'_, T>> {
         let note = || self.count_stored(|| self.lock.depth());
-        let Some(mut engine) = self.lock.send(cell, note) else { return Ok(End::Done) };
+        let mut engine = self.lock.send(cell, note)?;
         match engine.send(cell) {
             Sent::Stored => self.count_stored(|| engine.len()),
             Sent::Handed(wake) => {
@@ -257,18 +274,18 @@ impl<T> Shared<T> {
                 drop(engine);
                 self.drop_overflow(cell);
             }
-            Sent::Full => return Err(engine),
-            Sent::Refused => return Ok(End::Refused),
-            Sent::Closed => return Ok(End::Closed),
+            Sent::Full => return Some(engine),
+            Sent::Refused => *end = End::Refused,
+            Sent::Closed => *end = End::Closed,
         }
-        Ok(End::Done)
+        None
     }
 
-    /// Receives into `cell`, or returns still inside the lock because that needs waiting.
+    /// [`start_recv`](Shared::start_recv), with the end apart as well.
     #[inline(always)]
-    pub(super) fn start_recv(&self, cell: &mut Option<T>) -> Result<End, Inside<'_, T>> {
+    pub(super) fn begin_recv(&self, cell: &mut Option<T>, end: &mut End) -> Option<Inside<'_, T>> {
         let note = || self.count_taken(false);
-        let Some(mut engine) = self.lock.recv(cell, note) else { return Ok(End::Done) };
+        let mut engine = self.lock.recv(cell, note)?;
         match engine.recv(cell) {
             Received::Value(wake) => {
                 self.count_taken(wake.is_some());
@@ -278,11 +295,11 @@ impl<T> Shared<T> {
                     Some(Wake::Party(claim)) => claim.wake(),
                     Some(Wake::Task(waker)) => self.wake_sender(waker, cell),
                 }
-                Ok(End::Done)
             }
-            Received::Empty => Err(engine),
-            Received::Closed => Ok(End::Closed),
+            Received::Empty => return Some(engine),
+            Received::Closed => *end = End::Closed,
         }
+        None
     }
 
     /// Wakes the future that has got room. If its waker panics, so does the receive: what it took goes
