@@ -17,12 +17,14 @@
 //! `shared`, from any thread. Who finds a gate taken gives up its time slice; the holder is never
 //! suspended, so it is running or about to. Nothing blocks in the kernel.
 
+#![forbid(unsafe_code)]
+
 use super::end::Orders;
 use super::engine::{Engine, Received, Sent, Values};
 use super::gate::Platform;
 use super::node::Wake;
 use super::queue::{Held, Queue};
-use crate::prim::{Ordering, UnsafeCell, compiler_fence, spin_loop, thread_yield};
+use crate::prim::{Ordering, compiler_fence, spin_loop, thread_yield};
 use crate::sys::membarrier;
 use crate::token::SlotRef;
 use std::fmt;
@@ -73,7 +75,7 @@ impl Platform for Process {
 impl Orders for Process {}
 
 /// The values, for who is alone with them.
-type Buffer<'a, T> = Held<'a, T, Process>;
+type Buffer<'a, T> = Held<'a, T, Process, Engine<T>>;
 
 impl<T> Values<T> for Buffer<'_, T> {
     #[inline(always)]
@@ -98,17 +100,12 @@ impl<T> Values<T> for Buffer<'_, T> {
 
 /// A channel's values, each end for one at a time, and its state, for one at a time.
 pub(super) struct Lock<T> {
-    queue: Queue<T, Process>,
-    engine: UnsafeCell<Engine<T>>,
+    queue: Queue<T, Process, Engine<T>>,
 }
-
-// SAFETY: the gates let one thread at a time reach the engine, and order them; the queue sees to
-// itself. That needs the values to be sendable, no more.
-unsafe impl<T: Send> Sync for Lock<T> {}
 
 impl<T> Lock<T> {
     pub(super) fn new(engine: Engine<T>) -> Lock<T> {
-        Lock { queue: Queue::new(engine.capacity()), engine: UnsafeCell::new(engine) }
+        Lock { queue: Queue::new(engine.capacity(), engine) }
     }
 
     /// Sends the value in `cell` if that is a matter of a few instructions; then calls `note`, while
@@ -128,25 +125,20 @@ impl<T> Lock<T> {
     /// Sends the value in `cell` and calls `note`, as above, or returns inside because the engine must.
     #[inline(always)]
     pub(super) fn send(&self, cell: &mut Option<T>, note: impl FnOnce()) -> Option<Inside<'_, T>> {
-        self.queue.send(cell, note).map(|buffer| self.inside(buffer))
+        self.queue.send(cell, note).map(Inside)
     }
 
     /// Receives into `cell`, which is empty, and calls `note`, as above, or returns inside because the
     /// engine must.
     #[inline(always)]
     pub(super) fn recv(&self, cell: &mut Option<T>, note: impl FnOnce()) -> Option<Inside<'_, T>> {
-        self.queue.recv(cell, note).map(|buffer| self.inside(buffer))
+        self.queue.recv(cell, note).map(Inside)
     }
 
     /// Waits until the caller is alone with the state.
     #[inline(always)]
     pub(super) fn enter(&self) -> Inside<'_, T> {
-        self.inside(self.queue.enter())
-    }
-
-    #[inline(always)]
-    fn inside<'a>(&'a self, buffer: Buffer<'a, T>) -> Inside<'a, T> {
-        Inside { engine: &self.engine, buffer }
+        Inside(self.queue.enter())
     }
 
     /// Values in the buffer, for who is sending.
@@ -167,59 +159,50 @@ impl<T> Lock<T> {
 }
 
 /// Alone with the state, until dropped.
-pub(super) struct Inside<'a, T> {
-    engine: &'a UnsafeCell<Engine<T>>,
-    buffer: Buffer<'a, T>,
-}
+pub(super) struct Inside<'a, T>(Buffer<'a, T>);
 
-impl<'a, T> Inside<'a, T> {
-    #[inline(always)]
-    fn parts(&mut self) -> (&mut Engine<T>, &mut Buffer<'a, T>) {
-        // SAFETY: the holder is alone inside (invariant 1), and lends itself mutably.
-        (self.engine.with_mut(|engine| unsafe { &mut *engine }), &mut self.buffer)
-    }
-
+impl<T> Inside<'_, T> {
     /// Offers the value in `cell`, which is full.
     #[inline(always)]
     pub(super) fn send(&mut self, cell: &mut Option<T>) -> Sent {
-        let (engine, buffer) = self.parts();
+        let (engine, buffer) = self.0.parts();
         engine.send(buffer, cell)
     }
 
     /// Asks for a value into `cell`, which is empty.
     #[inline(always)]
     pub(super) fn recv(&mut self, cell: &mut Option<T>) -> Received {
-        let (engine, buffer) = self.parts();
+        let (engine, buffer) = self.0.parts();
         engine.recv(buffer, cell)
     }
 
     /// Puts back a value that was taken and could not be used.
     pub(super) fn put_back(&mut self, value: Option<T>) -> Option<Wake> {
-        let (engine, buffer) = self.parts();
+        let (engine, buffer) = self.0.parts();
         engine.put_back(buffer, value)
     }
 
     /// Whether a send of the party `own`, which may wait here itself, would not wait.
     pub(super) fn can_send(&mut self, own: SlotRef) -> bool {
-        let (engine, buffer) = self.parts();
+        let (engine, buffer) = self.0.parts();
         engine.can_send(buffer, own)
     }
 
     /// Whether a receive of the party `own`, which may wait here itself, would not wait.
     pub(super) fn can_recv(&mut self, own: SlotRef) -> bool {
-        let (engine, buffer) = self.parts();
+        let (engine, buffer) = self.0.parts();
         engine.can_recv(buffer, own)
     }
 
     /// Takes the oldest value out of the buffer, for the hook.
     pub(super) fn pop(&mut self) -> Option<T> {
-        self.buffer.pop()
+        self.0.pop()
     }
 
     /// Values in the buffer.
     #[inline(always)]
     pub(super) fn len(&self) -> usize {
-        self.buffer.len()
+        self.0.len()
     }
 }
 
@@ -228,22 +211,21 @@ impl<T> Deref for Inside<'_, T> {
 
     #[inline(always)]
     fn deref(&self) -> &Engine<T> {
-        // SAFETY: the holder is alone inside (invariant 1).
-        self.engine.with(|engine| unsafe { &*engine })
+        self.0.state()
     }
 }
 
 impl<T> DerefMut for Inside<'_, T> {
     #[inline(always)]
     fn deref_mut(&mut self) -> &mut Engine<T> {
-        self.parts().0
+        self.0.parts().0
     }
 }
 
 impl<T> Drop for Inside<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
-        let (engine, buffer) = self.parts();
+        let (engine, buffer) = self.0.parts();
         buffer.settle(engine.bars_senders(), engine.bars_receivers());
     }
 }

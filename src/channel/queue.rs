@@ -65,7 +65,7 @@ const SPARES: usize = if cfg!(loom) { 1 } else { 32 };
 const UNBOUNDED_SPARES: usize = if cfg!(loom) { 1 } else { 8 };
 
 /// The values, and the gates.
-pub(super) struct Queue<T, P: Orders> {
+pub(super) struct Queue<T, P: Orders, E> {
     tx: End<T, P>,
     rx: End<T, P>,
     /// Emptied blocks: the receiving end fills null places in turn, the sending end empties them.
@@ -74,6 +74,8 @@ pub(super) struct Queue<T, P: Orders> {
     /// Values that came back, inside both gates; and their number, for anyone.
     front: UnsafeCell<VecDeque<T>>,
     returned: AtomicUsize,
+    /// The user's, inside both gates.
+    state: UnsafeCell<E>,
     capacity: usize,
     /// Of a block.
     cells: usize,
@@ -84,13 +86,13 @@ pub(super) struct Queue<T, P: Orders> {
 
 // SAFETY: the gates let one at a time reach each end's part (the table above), the counts hand the
 // values from one to the other (Q), and blocks go back by (S); values move between threads.
-unsafe impl<T: Send, P: Orders> Sync for Queue<T, P> {}
+unsafe impl<T: Send, P: Orders, E: Send> Sync for Queue<T, P, E> {}
 // SAFETY: as above.
-unsafe impl<T: Send, P: Orders> Send for Queue<T, P> {}
+unsafe impl<T: Send, P: Orders, E: Send> Send for Queue<T, P, E> {}
 
-impl<T, P: Orders> Queue<T, P> {
+impl<T, P: Orders, E> Queue<T, P, E> {
     /// An empty queue; `usize::MAX` means no bound. Without room to speak of it is solo.
-    pub(super) fn new(capacity: usize) -> Queue<T, P> {
+    pub(super) fn new(capacity: usize, state: E) -> Queue<T, P, E> {
         let solo = capacity < ROOM;
         let fit = |bytes: usize, most: usize| (bytes / size_of::<T>().max(1)).clamp(1, most);
         let least = fit(16 * BLOCK, CELLS.1);
@@ -102,6 +104,7 @@ impl<T, P: Orders> Queue<T, P> {
             first: AtomicPtr::new(ptr::null_mut()),
             front: UnsafeCell::new(VecDeque::new()),
             returned: AtomicUsize::new(0),
+            state: UnsafeCell::new(state),
             capacity,
             cells,
             keeps: if capacity == usize::MAX { UNBOUNDED_SPARES } else { SPARES },
@@ -145,7 +148,11 @@ impl<T, P: Orders> Queue<T, P> {
     /// Sends the value in `cell`, or returns inside both gates: there is no room, or somebody is to
     /// be told. If it is sent, calls `note` inside the sending gate.
     #[inline(always)]
-    pub(super) fn send(&self, cell: &mut Option<T>, note: impl FnOnce()) -> Option<Held<'_, T, P>> {
+    pub(super) fn send(
+        &self,
+        cell: &mut Option<T>,
+        note: impl FnOnce(),
+    ) -> Option<Held<'_, T, P, E>> {
         if self.solo {
             return Some(self.enter_solo());
         }
@@ -166,7 +173,11 @@ impl<T, P: Orders> Queue<T, P> {
     /// Receives into `cell`, which is empty, or returns inside both gates: there is nothing, or
     /// somebody is to be told. If one came, calls `note` inside the receiving gate.
     #[inline(always)]
-    pub(super) fn recv(&self, cell: &mut Option<T>, note: impl FnOnce()) -> Option<Held<'_, T, P>> {
+    pub(super) fn recv(
+        &self,
+        cell: &mut Option<T>,
+        note: impl FnOnce(),
+    ) -> Option<Held<'_, T, P, E>> {
         if self.solo {
             return Some(self.enter_solo());
         }
@@ -187,17 +198,17 @@ impl<T, P: Orders> Queue<T, P> {
 
     /// Waits until the caller is alone inside both gates.
     #[inline(always)]
-    pub(super) fn enter(&self) -> Held<'_, T, P> {
+    pub(super) fn enter(&self) -> Held<'_, T, P, E> {
         self.enter_from(self.tx.gate.enter())
     }
 
     #[inline(always)]
-    fn enter_solo(&self) -> Held<'_, T, P> {
+    fn enter_solo(&self) -> Held<'_, T, P, E> {
         Held { queue: self, entries: pack(self.tx.gate.enter(), None) }
     }
 
     #[inline(always)]
-    fn enter_from(&self, tx: Entry) -> Held<'_, T, P> {
+    fn enter_from(&self, tx: Entry) -> Held<'_, T, P, E> {
         let rx = (!self.solo).then(|| self.rx.gate.enter());
         Held { queue: self, entries: pack(tx, rx) }
     }
@@ -341,8 +352,8 @@ impl<T, P: Orders> Queue<T, P> {
 }
 
 /// Alone inside both gates, until dropped.
-pub(super) struct Held<'a, T, P: Orders> {
-    queue: &'a Queue<T, P>,
+pub(super) struct Held<'a, T, P: Orders, E> {
+    queue: &'a Queue<T, P, E>,
     /// How the holder got in, by [`pack`]. A whole word, because it is moved with the reference: two
     /// bytes would come back from memory in pieces that the processor cannot forward.
     entries: usize,
@@ -362,7 +373,21 @@ fn unpack(entries: usize) -> (Entry, Option<Entry>) {
     (entry(entries), (entries & 4 != 0).then(|| entry(entries >> 1)))
 }
 
-impl<T, P: Orders> Held<'_, T, P> {
+impl<T, P: Orders, E> Held<'_, T, P, E> {
+    /// The user's state.
+    #[inline(always)]
+    pub(super) fn state(&self) -> &E {
+        // SAFETY: alone inside both gates.
+        self.queue.state.with(|state| unsafe { &*state })
+    }
+
+    /// The user's state, and the values.
+    #[inline(always)]
+    pub(super) fn parts(&mut self) -> (&mut E, &mut Self) {
+        // SAFETY: alone inside both gates, and lent mutably; nothing else here touches the state.
+        (self.queue.state.with_mut(|state| unsafe { &mut *state }), self)
+    }
+
     /// Values held.
     #[inline(always)]
     pub(super) fn len(&self) -> usize {
@@ -422,7 +447,7 @@ impl<T, P: Orders> Held<'_, T, P> {
     }
 }
 
-impl<T, P: Orders> Drop for Held<'_, T, P> {
+impl<T, P: Orders, E> Drop for Held<'_, T, P, E> {
     #[inline(always)]
     fn drop(&mut self) {
         let (tx, rx) = unpack(self.entries);
@@ -433,7 +458,7 @@ impl<T, P: Orders> Drop for Held<'_, T, P> {
     }
 }
 
-impl<T, P: Orders> Queue<T, P> {
+impl<T, P: Orders, E> Queue<T, P, E> {
     /// # Safety
     ///
     /// - The caller is alone inside both gates, or has the queue to itself.
@@ -505,11 +530,11 @@ impl<T, P: Orders> Queue<T, P> {
     }
 }
 
-impl<T, P: Orders> Drop for Queue<T, P> {
+impl<T, P: Orders, E> Drop for Queue<T, P, E> {
     fn drop(&mut self) {
         /// Drops and frees the rest even if a value's `Drop` panics.
-        struct Rest<'a, T, P: Orders>(&'a Queue<T, P>);
-        impl<T, P: Orders> Drop for Rest<'_, T, P> {
+        struct Rest<'a, T, P: Orders, E>(&'a Queue<T, P, E>);
+        impl<T, P: Orders, E> Drop for Rest<'_, T, P, E> {
             fn drop(&mut self) {
                 // SAFETY: the queue is being dropped, nobody else has it.
                 while let Some(value) = unsafe { self.0.pop() } {

@@ -56,7 +56,7 @@ platform!(WeakTake, false, TAKE = Relaxed);
 
 /// A queue with the least of an engine: whether the receiver waits.
 struct Model<P: Orders> {
-    queue: Queue<u32, P>,
+    queue: Queue<u32, P, ()>,
     capacity: usize,
     waits: UnsafeCell<bool>,
 }
@@ -68,7 +68,7 @@ unsafe impl<P: Orders> Send for Model<P> {}
 
 impl<P: Orders> Model<P> {
     fn new(capacity: usize) -> Model<P> {
-        Model { queue: Queue::new(capacity), capacity, waits: UnsafeCell::new(false) }
+        Model { queue: Queue::new(capacity, ()), capacity, waits: UnsafeCell::new(false) }
     }
 
     fn set_waits(&self, waits: bool) -> bool {
@@ -104,7 +104,7 @@ impl<P: Orders> Model<P> {
         cell
     }
 
-    fn take(&self, mut held: Held<'_, u32, P>) -> Option<u32> {
+    fn take(&self, mut held: Held<'_, u32, P, ()>) -> Option<u32> {
         let value = held.pop();
         self.set_waits(value.is_none());
         held.settle(value.is_none(), false);
