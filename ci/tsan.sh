@@ -70,9 +70,9 @@ echo "variant $ready, library $LIBRARY"
 export CARGO_TARGET_DIR=target/tsan-$ready RUSTC_BOOTSTRAP=1 __CARGO_TESTS_ONLY_SRC_ROOT=$LIBRARY
 export RUSTFLAGS="-Zsanitizer=thread --cfg kcoro_tsan $FLAGS"
 # The overflow report has to find the handlers of an ordinary program before it; a test may exit
-# while its threads still run.
-export TSAN_OPTIONS=${TSAN_OPTIONS:-handle_segv=0:handle_sigbus=0:report_thread_leaks=0}
+# while its threads still run, or fork.
+export TSAN_OPTIONS=${TSAN_OPTIONS:-handle_segv=0:handle_sigbus=0:report_thread_leaks=0:die_after_fork=0}
 slowed 50
-# What runs on several threads by its nature. KCORO_TSAN_TESTS="--lib --tests" runs everything, slowly.
-read -ra tests <<< "${KCORO_TSAN_TESTS:---test runtime --test time --test blocking --test cancellation --test migration}"
+# KCORO_TSAN_TESTS="--test channel" and the like runs less.
+read -ra tests <<< "${KCORO_TSAN_TESTS:---lib --tests}"
 run cargo test -p kcoro --target $HOST -Zbuild-std "${tests[@]}" --no-fail-fast

@@ -434,6 +434,9 @@ fn a_select_is_fair() {
         }
         let mut first = 0;
         for _ in 0..rounds {
+            while rx.is_empty() || rx2.is_empty() {
+                kcoro::yield_now();
+            }
             first += select! {
                 _ = rx.recv() => 1,
                 _ = rx2.recv() => 0,

@@ -32,10 +32,11 @@ impl Stack {
         // SAFETY:
         // - `slot` is owned, lies in a reservation, and is `bytes` long, so that the offset is
         //   inside; its end and every distance are multiples of the header's alignment.
-        // - Nothing else reads or writes a slot that the pool has just handed out.
+        // - Nothing else writes a slot that the pool has just handed out, and at most its label is
+        //   read; there it holds zeros or the header from before.
         unsafe {
             let header = slot.base.add(offset).cast::<Header>();
-            header.write(Header::new(slot.base, slot.index, slot.class));
+            Header::init(header, slot.base, slot.index, slot.class);
             Stack { header }
         }
     }

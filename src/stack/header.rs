@@ -51,16 +51,27 @@ pub(super) struct Label {
 }
 
 impl Header {
-    /// A header without a label.
-    pub(super) fn new(base: NonNull<u8>, index: u32, class: Class) -> Header {
-        Header {
-            id: AtomicU64::new(0),
-            name: AtomicPtr::new(ptr::null_mut()),
-            name_len: AtomicUsize::new(0),
-            location: AtomicPtr::new(ptr::null_mut()),
-            base,
-            index,
-            class,
+    /// Writes a header without a label.
+    ///
+    /// The monitor may look at the label of a stack that it saw in use a moment ago, so the label is
+    /// written word by word here too.
+    ///
+    /// # Safety
+    ///
+    /// - `at` is aligned and valid for writes, and holds a header or zeros.
+    /// - Nobody reads the slot's place while this runs, only its label.
+    pub(super) unsafe fn init(at: NonNull<Header>, base: NonNull<u8>, index: u32, class: Class) {
+        let at = at.as_ptr();
+        // SAFETY: valid for writes by the contract. No reference to the whole is made, for zeros are
+        // no header; any bytes are an atomic word.
+        unsafe {
+            (*at).id.store(0, Ordering::Relaxed);
+            (*at).name.store(ptr::null_mut(), Ordering::Relaxed);
+            (*at).name_len.store(0, Ordering::Relaxed);
+            (*at).location.store(ptr::null_mut(), Ordering::Relaxed);
+            (&raw mut (*at).base).write(base);
+            (&raw mut (*at).index).write(index);
+            (&raw mut (*at).class).write(class);
         }
     }
 

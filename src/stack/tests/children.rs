@@ -187,7 +187,9 @@ fn many_stacks_are_few_mappings() {
         (guard::GuardKind::PageTable, stacks) => {
             assert_eq!(stacks.unwrap().len(), 100_000);
             let added = limits::map_count().unwrap() - before;
-            assert!(added < 60, "{added} mappings");
+            // ThreadSanitizer maps memory of its own for them.
+            let bound = if cfg!(kcoro_tsan) { 200 } else { 60 };
+            assert!(added < bound, "{added} mappings");
         }
     }
 }
