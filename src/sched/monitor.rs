@@ -280,7 +280,10 @@ fn look(shared: &Shared, index: usize, memory: &mut Memory) -> Seen {
     let declared = remote.in_place.load(Ordering::Relaxed) != 0;
     let stall_after = shared.config.stall_after;
     memory.held_up = declared || stalled_for >= stall_after.unwrap_or(STALL_DEFAULT);
-    if !declared && !memory.reported && stall_after.is_some_and(|after| stalled_for >= after) {
+    if declared {
+        // The time of a declared block is not held against what the worker does after it.
+        memory.since = now;
+    } else if !memory.reported && stall_after.is_some_and(|after| stalled_for >= after) {
         memory.reported = true;
         report(shared, index, glance, stalled_for);
     }

@@ -1,5 +1,6 @@
 //! What a process may do in the middle of it all. Each case is this very test in a child process.
 
+use std::ffi::OsString;
 use std::process::{Command, Output};
 use std::time::Duration;
 
@@ -14,8 +15,15 @@ fn child(name: &str) -> Option<Output> {
     if std::env::var(ROLE).is_ok_and(|role| role == name) {
         return None;
     }
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", name, "--nocapture", "--test-threads=1"]).env(ROLE, name);
+    let runner = std::env::var("KCORO_TEST_RUNNER").unwrap_or_default();
+    let program = std::env::current_exe().unwrap();
+    let mut words: Vec<_> = runner.split_whitespace().map(OsString::from).collect();
+    words.push(program.into());
+    let mut command = Command::new(&words[0]);
+    command
+        .args(&words[1..])
+        .args(["--exact", name, "--nocapture", "--test-threads=1"])
+        .env(ROLE, name);
     // A process that ends in the middle of its work frees nothing; that is no leak.
     if cfg!(kcoro_asan) {
         let options = std::env::var("ASAN_OPTIONS").unwrap_or_default();
