@@ -1,7 +1,8 @@
 //! How many workers look for work, so that posters need not wake another one.
 //!
 //! While the count is not 0 a poster of stealable work wakes nobody. A worker that searches keeps
-//! that promise by looking once more, after its heavy fence, before it sleeps. A poster that wakes a
+//! that promise by looking once more, after its heavy fence, before it sleeps; if it finds something
+//! then, it counts as searching again, for there may be more than it takes. A poster that wakes a
 //! sleeper counts it beforehand; if it then finds no sleeper it has promised something to others in
 //! the meantime that nobody will keep:
 //!

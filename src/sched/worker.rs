@@ -225,7 +225,16 @@ impl Worker {
         }
         loop {
             match self.shared.injector.steal_batch_and_pop(&self.deque) {
-                Steal::Success(job) => return Some(job),
+                Steal::Success(job) => {
+                    // More may have come along. On their way from one queue to the other they were
+                    // in neither, and a worker that looked just then sleeps. A searcher's promise
+                    // covers them; others look here, as if they had posted them.
+                    let more = !self.deque.is_empty() || !self.shared.injector.is_empty();
+                    if !self.searching.get() && more {
+                        self.shared.wake_one();
+                    }
+                    return Some(job);
+                }
                 Steal::Empty => return None,
                 Steal::Retry => {}
             }
@@ -393,11 +402,12 @@ impl Worker {
         // A spare that may not take work is no sleeper that somebody with work could wake.
         self.shared.sleepers.fetch_add(usize::from(takes), Ordering::Relaxed);
         membarrier::heavy();
-        let stay_up = core.ready_len() != 0
+        let stealable = takes && self.shared.has_stealable();
+        let stay_up = stealable
+            || core.ready_len() != 0
             || !remote.inbox.is_empty()
             || takes != self.shared.may_take(self.index)
             || !self.deque.is_empty()
-            || (takes && self.shared.has_stealable())
             || remote.questions.asked.load(Ordering::Relaxed)
             || self.shared.stopping.load(Ordering::Relaxed)
             || done();
@@ -424,6 +434,11 @@ impl Worker {
         let told = remote.sleep.cancel();
         if told == SUMMONED {
             debug_assert!(!self.searching.get());
+            self.searching.set(true);
+        } else if stealable {
+            // It may be more than this worker takes, posted while it still counted as searching:
+            // so its promise goes on (`search.rs`).
+            self.shared.searchers.begin();
             self.searching.set(true);
         }
         match slept {
