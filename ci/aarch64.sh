@@ -14,17 +14,16 @@ target=aarch64-unknown-linux-gnu
 export CARGO_TARGET_DIR=target/aarch64
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
 slowed 10
+# KCORO_AARCH64_TESTS=--tests runs everything.
+core="--test coroutine --test stack_overflow --test token --test time --test monitor --test migration"
 labs=("lab_simple_park_demo" "lab_minimal_switch" "lab_stack_test" "lab_token_kernel_demo"
   "lab_token_vm_bench 2000 20")
 for cpu in max cortex-a53; do
   runner="qemu-aarch64 -cpu $cpu -L /usr/aarch64-linux-gnu"
   export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER=$runner KCORO_TEST_RUNNER=$runner
   echo "== $cpu"
-  # What differs between the two is in the core: switches, stacks, atomics.
-  tests=--tests
-  [ $cpu = max ] || tests="--test coroutine --test stack_overflow --test token --test runtime"
-  read -ra tests <<< "${KCORO_AARCH64_TESTS:-$tests}"
-  run cargo test -p kcoro --target $target --lib "${tests[@]}"
+  read -ra tests <<< "${KCORO_AARCH64_TESTS:-$core}"
+  run cargo test -p kcoro --target $target --lib "${tests[@]}" --no-fail-fast
   for lab in "${labs[@]}"; do
     read -r program arguments <<< "$lab"
     # Several words.
